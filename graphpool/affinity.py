@@ -1,0 +1,93 @@
+"""Affinity to the tokens of a graph, A = F F^T, in the pieces that are needed and never as masks."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from graphpool.layout import Layout
+from graphpool.precision import full_precision
+
+_BLOCKS = 8  # of the symmetric product: 9/16 of the multiplications of the plain one
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The tokens that affinity is taken to: all of each graph, or ``anchors`` of them.
+
+    Attributes:
+        tokens: unit rows, ``[num_columns, channels]``.
+        layout: which graph they belong to.
+        index: which tokens they are, ``[num_columns]``; ``None`` if all of them.
+    """
+
+    tokens: Tensor
+    layout: Layout
+    index: Tensor | None = None
+
+    @classmethod
+    def of(cls, tokens: Tensor, layout: Layout, anchors: int | None) -> "Columns":
+        """All tokens, or ``anchors`` evenly spaced ones of every graph that has more."""
+        if anchors is None or layout.largest <= anchors:
+            return cls(tokens, layout)
+        size = layout.ptr.diff()
+        kept = size.clamp(max=anchors)
+        ptr = torch.cat([kept.new_zeros(1), kept.cumsum(0)])
+        sizes = tuple(min(size, anchors) for size in layout.sizes)
+        graph = torch.repeat_interleave(torch.arange(len(sizes), device=ptr.device), kept, output_size=sum(sizes))
+        place = torch.arange(graph.numel(), device=ptr.device) - ptr.index_select(0, graph)
+        spaced = (place * size.index_select(0, graph)).div(kept.index_select(0, graph), rounding_mode="floor")
+        index = layout.ptr.index_select(0, graph) + spaced
+        return cls(tokens.index_select(0, index), Layout(graph, ptr, sizes), index)
+
+
+def check_fits(num_rows: int, columns: Columns) -> None:
+    """Raises where ``num_rows`` affinity rows would exceed the free memory."""
+    wanted = num_rows * columns.layout.largest * columns.tokens.element_size()
+    if wanted < 2**28:
+        return
+    free = _free_bytes(columns.tokens.device)
+    if wanted > free:
+        raise ValueError(
+            f"affinity between {num_rows} nodes and up to {columns.layout.largest} tokens a graph needs "
+            f"{wanted / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free: use feature_weight=1 (no affinity at all), "
+            "anchors=... (an approximation by a few columns), or smaller batches"
+        )
+
+
+def _free_bytes(device: torch.device) -> float:
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return float("inf")
+
+
+def affinity_rows(sums: Tensor, layout: Layout, columns: Columns) -> Tensor:
+    """``sums F^T`` inside each graph: running sums of affinity rows, ``[num_rows, most columns of a graph]``.
+
+    Zero in the columns that a smaller graph does not have.
+    """
+    with full_precision(sums.device):
+        if columns.layout.num_graphs == 1:
+            return sums @ columns.tokens.T
+        return layout.unpad(torch.bmm(layout.pad(sums), columns.layout.pad(columns.tokens).transpose(1, 2)))
+
+
+def affinity_matrix(columns: Columns) -> Tensor:
+    """All rows of A where the columns are all the tokens. Half of the symmetric product is copied, not multiplied."""
+    tokens = columns.layout.pad(columns.tokens)
+    largest = tokens.size(1)
+    step = max(64, -(-largest // _BLOCKS))
+    if tokens.requires_grad or tokens.is_cuda or largest <= step:  # one launch is quicker than half the work in eight
+        return affinity_rows(columns.tokens, columns.layout, columns)
+    out = tokens.new_empty(tokens.size(0), largest, largest)
+    with full_precision(tokens.device):
+        for start in range(0, largest, step):
+            stop = min(start + step, largest)
+            out[:, start:stop, start:] = torch.bmm(tokens[:, start:stop], tokens[:, start:].transpose(1, 2))
+            out[:, stop:, start:stop] = out[:, start:stop, stop:].transpose(1, 2)
+    return columns.layout.unpad(out)

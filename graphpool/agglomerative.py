@@ -1,0 +1,209 @@
+"""One layer of Online Agglomerative Pooling, for any GNN."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+
+from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
+from graphpool.components import hook_and_contract
+from graphpool.contract import REDUCTIONS, coarsen, distinct
+from graphpool.layout import Layout
+from graphpool.pooled import Pooled
+from graphpool.precision import widen
+from graphpool.segment import add_rows, average_rows, take_rows
+from graphpool.similarity import distance_on_edges, dot_on_edges
+from graphpool.state import CENTERS, AffinityState, unit_tokens
+from graphpool.vote import LOGITS
+
+FEATURES = ("vote", "mean", "sum")
+
+
+class AgglomerativePool(nn.Module):
+    r"""Merges the connected components of the edges whose score is above a threshold.
+
+    One layer of Online Agglomerative Pooling, with the call of PyG's ``TopKPooling`` and ``SAGPooling``:
+    ``x, edge_index, edge_attr, batch, *_ = pool(x, edge_index, edge_attr, batch)``. No node is thrown away, and how
+    many are left follows from the graph, not from a ratio.
+
+    The score of an edge is the paper's Eq. 4, :math:`S = \omega_f S^f + (1 - \omega_f) S^s`: the cosine of its ends
+    (Eq. 2) and one minus the mean absolute difference of their affinity to all tokens of the graph (Eq. 3). Called on
+    its own, a layer takes its input nodes as the tokens. Called with the ``state`` that the layer before it returned,
+    it takes Eq. 2 from the ``x`` it is given, and Eqs. 3 and 6 from the original tokens.
+
+    **Gradients** reach ``x`` through the features of the supernodes: through the tokens for ``"vote"``, through ``x``
+    for ``"mean"`` and ``"sum"``. Comparing with a threshold has none, so with the paper's score nothing tells the
+    network what to merge. With a learned ``score``, supernodes are multiplied by the mean score of the edges contracted
+    in them (as in EdgePooling), and gradients reach the scores that way.
+
+    Args:
+        threshold: edges with a larger score are contracted.
+        feature_weight: :math:`\omega_f` in [0, 1]. With 1 no affinity is ever built, which is what large graphs want.
+        temperature: the paper's :math:`\sigma` of Eq. 6, positive.
+        features: features of the supernodes: ``"vote"`` (Eq. 6: unit vectors), ``"mean"`` or ``"sum"`` of the given
+            ``x``. ``None`` is ``"vote"`` where there is affinity to vote with, and ``"mean"`` with ``feature_weight=1``
+            or a learned ``score``. For graph classification ``"sum"`` did best: it keeps count of what merged.
+        score: a module that scores edges, called as ``score(x, edge_index, edge_attr, batch)``, such as
+            :class:`LinearEdgeScore`; replaces Eq. 4.
+        center: ``"none"``, or ``"graph"`` to subtract each graph's mean row before normalising, for grouping only.
+        logits: ``"sum"`` (Eq. 6 to the letter) or ``"mean"`` (divided by the area).
+        anchors: take affinity to this many evenly spaced tokens of each graph instead of all. An approximation, for
+            graphs whose number of nodes squared does not fit.
+        edge_reduce: how attributes of merged edges become one: ``"sum"``, ``"mean"``, ``"max"`` or ``"min"``.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> from graphpool import grid_graph
+        >>> pool = AgglomerativePool(threshold=0.9, features="sum")
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+        >>> x, edge_index, edge_attr, batch, *_ = pool(x, grid_graph(2, 2))
+        >>> x
+        tensor([[2.0000, 0.1000],
+                [0.1000, 2.0000]])
+    """
+
+    def __init__(
+        self,
+        threshold: float = 0.8,
+        feature_weight: float = 0.6,
+        temperature: float = 0.07,
+        *,
+        features: str | None = None,
+        score: nn.Module | None = None,
+        center: str = "none",
+        logits: str = "sum",
+        anchors: int | None = None,
+        edge_reduce: str = "sum",
+    ) -> None:
+        super().__init__()
+        self.threshold = check_number("threshold", threshold, -math.inf, math.inf)
+        self.feature_weight = check_number("feature_weight", feature_weight, 0, 1)
+        self.temperature = check_number("temperature", temperature, 0, math.inf, open_low=True)
+        if features is None:
+            features = "vote" if self.feature_weight < 1 and score is None else "mean"
+        if score is not None and not isinstance(score, nn.Module):
+            raise TypeError(f"'score' must be a torch.nn.Module, got {describe(score)}")
+        check_choice("features", features, FEATURES)
+        check_choice("center", center, CENTERS)
+        check_choice("logits", logits, LOGITS)
+        check_choice("edge_reduce", edge_reduce, REDUCTIONS)
+        self.features, self.center, self.logits, self.edge_reduce = features, center, logits, edge_reduce
+        self.score = score
+        self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
+
+    def forward(
+        self,
+        x: Float[Tensor, "nodes channels"],
+        edge_index: Int[Tensor, "2 edges"],
+        edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
+        batch: Int[Tensor, " nodes"] | None = None,
+        *,
+        state: AffinityState | None = None,
+        batch_size: int | None = None,
+    ) -> Pooled:
+        """Pools a graph or a batch of graphs.
+
+        Args:
+            x: node features, ``[num_nodes, channels]``.
+            edge_index: edges, ``[2, num_edges]``; a component is joined by edges of either direction.
+            edge_attr: their attributes, ``[num_edges, *]``.
+            batch: graph of each node, sorted, ``[num_nodes]``; ``None`` for one graph.
+            state: what the layer before returned, to go on with its hierarchy.
+            batch_size: number of graphs, if the last ones have no nodes.
+
+        Returns:
+            :class:`Pooled`. Its ``state`` is ``None`` if nothing in this layer needs the original tokens.
+
+        Raises:
+            TypeError: an argument has the wrong type or dtype.
+            ValueError: wrong shapes, indices out of range, an unsorted ``batch``, edges between graphs, a ``state``
+                of other nodes, or affinity that does not fit in memory.
+
+        Host syncs: one for the checks, a few for sizes, and one for each round of components.
+        """
+        graph = check_graph(x, edge_index, edge_attr, batch, batch_size)
+        if self._uses_tokens:
+            state = self._start(x, Layout.of(graph.batch, graph.num_graphs)) if state is None else state
+            check_rows("state", state.area, x.size(0), "nodes of 'x'")
+        else:
+            state = None
+        score = self._score(x, graph.edge_index, edge_attr, graph.batch, graph.num_graphs, state)
+        contracted = (score > self.threshold).nonzero().view(-1)
+        cluster, count = hook_and_contract(graph.edge_index.index_select(1, contracted), x.size(0))
+        count = int(count)
+        state = None if state is None else state.merge(cluster, count)
+        pooled = self._reduce(x, cluster, count, state)
+        if self.score is not None:
+            pooled = pooled * _gate(score, contracted, graph.edge_index, cluster, count).unsqueeze(1).to(pooled.dtype)
+        coarse, coarse_attr = coarsen(cluster, graph.edge_index, edge_attr, count, self.edge_reduce)
+        pooled_batch = graph.batch.new_zeros(count).index_copy_(0, cluster, graph.batch)
+        return Pooled(pooled, coarse, coarse_attr, pooled_batch, cluster, score, state)
+
+    @property
+    def _uses_tokens(self) -> bool:
+        return self.features == "vote" or (self.score is None and self.feature_weight < 1)
+
+    def _start(self, x: Tensor, layout: Layout) -> AffinityState:
+        tokens = unit_tokens(x, layout, self.center)
+        values = tokens if self.center == "none" else F.normalize(widen(x), dim=1)
+        return AffinityState.start(tokens, layout, values=values, anchors=self.anchors)
+
+    def _score(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | None,
+        batch: Tensor,
+        num_graphs: int,
+        state: AffinityState | None,
+    ) -> Tensor:
+        if self.score is not None:
+            score = self.score(x, edge_index, edge_attr, batch)
+            check_tensor("score", score, dims=1)
+            check_rows("score", score, edge_index.size(1), "edges")
+            return score
+        with torch.no_grad():
+            layout = state.layout if state is not None else Layout.of(batch, num_graphs)
+            unit = unit_tokens(x, layout, self.center)
+            if state is None or self.feature_weight == 1:
+                return dot_on_edges(unit, edge_index).to(x.dtype)
+            # both directions of an edge score the same, and Eq. 3 is what costs
+            pairs, group = _pairs(edge_index, x.size(0))
+            state = state.detach()
+            spatial = 1 - distance_on_edges(state.mean_rows(), pairs) / state.columns_of.index_select(0, pairs[0])
+            score = self.feature_weight * dot_on_edges(unit, pairs) + (1 - self.feature_weight) * spatial
+            return score.index_select(0, group).to(x.dtype)
+
+    def _reduce(self, x: Tensor, cluster: Tensor, count: int, state: AffinityState | None) -> Tensor:
+        if self.features == "vote":
+            assert state is not None  # by _uses_tokens
+            return F.normalize(state.vote(self.temperature, self.logits), dim=1).to(x.dtype)
+        return (add_rows if self.features == "sum" else average_rows)(x, cluster, count)
+
+    def extra_repr(self) -> str:
+        return (
+            f"threshold={self.threshold}, feature_weight={self.feature_weight}, features={self.features!r}, "
+            f"center={self.center!r}"
+        )
+
+
+def _pairs(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
+    """Each pair of joined nodes once, smaller node first, and which pair each edge is."""
+    low, high = torch.minimum(*edge_index), torch.maximum(*edge_index)
+    unique, group = distinct(low * num_nodes + high, num_nodes * num_nodes, with_group=True)
+    assert group is not None  # asked for
+    divisor = max(num_nodes, 1)
+    return torch.stack([unique.div(divisor, rounding_mode="floor"), unique % divisor]), group
+
+
+def _gate(score: Tensor, contracted: Tensor, edge_index: Tensor, cluster: Tensor, count: int) -> Tensor:
+    """Mean score of the edges contracted in each supernode; one where there are none."""
+    of = cluster.index_select(0, edge_index[0].index_select(0, contracted))
+    mean = average_rows(take_rows(score, contracted), of, count)
+    alone = torch.ones(count, dtype=torch.bool, device=score.device).index_fill_(0, of, False)
+    return torch.where(alone, torch.ones_like(mean), mean)

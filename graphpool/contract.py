@@ -1,0 +1,109 @@
+"""The coarse graph: edges between clusters."""
+
+import torch
+from jaxtyping import Int, Shaped
+from torch import Tensor
+from torch_geometric.utils import scatter
+
+from graphpool.checks import (
+    check_choice,
+    check_cluster,
+    check_edge_index,
+    check_rows,
+    check_same_device,
+    check_tensor,
+)
+from graphpool.segment import add_rows, average_rows, take_rows
+
+REDUCTIONS = ("sum", "mean", "max", "min")
+
+
+def contract_edges(
+    cluster: Int[Tensor, " nodes"],
+    edge_index: Int[Tensor, "2 edges"],
+    edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
+    *,
+    num_clusters: int,
+    reduce: str = "sum",
+) -> tuple[Int[Tensor, "2 coarse_edges"], Shaped[Tensor, "coarse_edges *attributes"] | None]:
+    r"""Edges between clusters, :math:`\Omega^\top E\, \Omega` without its diagonal.
+
+    Two clusters are joined exactly if an edge joins a node of one to a node of the other. (Eq. 5 of the paper as
+    printed, :math:`\Omega^\top E (\Omega^\top E)^\top`, joins clusters at distance *two*; its text says this.)
+    Directions are kept: the coarse graph is undirected if the fine one is.
+
+    Args:
+        cluster: cluster of each node, ``[num_nodes]``.
+        edge_index: edges, ``[2, num_edges]``.
+        edge_attr: attributes, ``[num_edges, *]``, of any number of dimensions.
+        num_clusters: number of clusters.
+        reduce: how the attributes of merged edges become one: ``"sum"``, ``"mean"``, ``"max"`` or ``"min"``.
+            Differentiable in ``edge_attr``.
+
+    Returns:
+        Coarse edges ``[2, E']``, each once, sorted by source and target; and their attributes ``[E', *]`` in the
+        dtype of ``edge_attr``, or ``None``.
+
+    Raises:
+        TypeError: an argument has the wrong type or dtype.
+        ValueError: a wrong shape, an index out of range, or an unknown ``reduce``.
+
+    Host syncs: two for the range checks, one for the number of coarse edges.
+
+    Example:
+        >>> path = torch.tensor([[0, 1, 2], [1, 2, 3]])
+        >>> contract_edges(torch.tensor([0, 0, 1, 2]), path, num_clusters=3)[0].tolist()
+        [[0, 1], [1, 2]]
+    """
+    cluster, num_clusters = check_cluster(cluster, num_clusters)
+    edge_index = check_edge_index(edge_index, cluster.numel())
+    check_choice("reduce", reduce, REDUCTIONS)
+    if edge_attr is not None:
+        check_tensor("edge_attr", edge_attr, kind="any")
+        check_rows("edge_attr", edge_attr, edge_index.size(1), "edges")
+    check_same_device(cluster=cluster, edge_index=edge_index, edge_attr=edge_attr)
+    return coarsen(cluster, edge_index, edge_attr, num_clusters, reduce)
+
+
+def coarsen(
+    cluster: Tensor, edge_index: Tensor, edge_attr: Tensor | None, num_clusters: int, reduce: str = "sum"
+) -> tuple[Tensor, Tensor | None]:
+    """:func:`contract_edges` of checked arguments."""
+    source, target = cluster.index_select(0, edge_index[0]), cluster.index_select(0, edge_index[1])
+    between = (source != target).nonzero().view(-1)
+    key = (source * num_clusters + target).index_select(0, between)
+    unique, group = distinct(key, num_clusters * num_clusters, with_group=edge_attr is not None)
+    coarse = torch.stack([unique.div(max(num_clusters, 1), rounding_mode="floor"), unique % max(num_clusters, 1)])
+    if edge_attr is None or group is None:
+        return coarse, None
+    return coarse, _reduce_attributes(take_rows(edge_attr, between), group, unique.numel(), reduce)
+
+
+def distinct(key: Tensor, num_keys: int, *, with_group: bool) -> tuple[Tensor, Tensor | None]:
+    """The different values of ``key``, in order, and (if asked) which of them each key is.
+
+    Keys below ``num_keys``. Where a table of all keys is no larger than a few times the list, it replaces the sort.
+    """
+    if num_keys <= 16 * key.numel() + 2**16:
+        table = torch.zeros(num_keys, dtype=torch.bool, device=key.device)
+        table.index_fill_(0, key, True)
+        unique = table.nonzero().view(-1)
+        return unique, table.cumsum(0).sub_(1).index_select(0, key) if with_group else None
+    if not with_group:
+        key = key.sort().values
+        first = torch.ones_like(key, dtype=torch.bool)
+        torch.ne(key[1:], key[:-1], out=first[1:])
+        return key.index_select(0, first.nonzero().view(-1)), None
+    return torch.unique(key, sorted=True, return_inverse=True)
+
+
+def _reduce_attributes(edge_attr: Tensor, group: Tensor, count: int, reduce: str) -> Tensor:
+    if reduce in ("max", "min"):  # PyG picks the backward that the installed libraries do best
+        return scatter(edge_attr, group, dim=0, dim_size=count, reduce=reduce)
+    if not edge_attr.is_floating_point():
+        total = edge_attr.new_zeros(count, *edge_attr.shape[1:]).index_add_(0, group, edge_attr)
+        if reduce == "sum":
+            return total
+        sizes = torch.bincount(group, minlength=count).view(-1, *[1] * (edge_attr.dim() - 1))
+        return total.div(sizes, rounding_mode="floor")
+    return (add_rows if reduce == "sum" else average_rows)(edge_attr, group, count)

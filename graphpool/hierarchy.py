@@ -1,0 +1,129 @@
+"""What Online Agglomerative Pooling returns: the segments of every level."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from graphpool.tree import MergeTree, merge_tree
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The tokens of a batch of graphs, divided into supernodes.
+
+    Supernodes are numbered by their first token, so those of one graph stand together and ``batch`` is sorted.
+
+    Attributes:
+        cluster: supernode of each token, ``[num_tokens]``, int64.
+        x: feature of each supernode, ``[K, channels]``, rows of unit length, in the dtype of the input.
+        area: number of tokens of each supernode, ``[K]``, int64.
+        batch: graph of each supernode, ``[K]``, int64.
+        keep: which supernodes are segments, that is, have ``min_area`` tokens or more, ``[K]``, bool.
+        sizes: number of tokens of each graph, on the host.
+    """
+
+    cluster: Int[Tensor, " tokens"]
+    x: Float[Tensor, "supernodes channels"]
+    area: Int[Tensor, " supernodes"]
+    batch: Int[Tensor, " supernodes"]
+    keep: Bool[Tensor, " supernodes"]
+    sizes: tuple[int, ...]
+
+    def masks(self, shape: tuple[int, int] | Sequence[tuple[int, int]]) -> Tensor | list[Tensor]:
+        """The segments as masks over token grids.
+
+        Args:
+            shape: ``(height, width)`` of the token grid of every graph, or one such pair for each graph.
+
+        Returns:
+            For one shape ``[S, height, width]``, bool, one mask for each of the S kept supernodes in their order
+            (``batch[keep]`` says which graph each belongs to). For a list of shapes a list with the
+            ``[S_g, height_g, width_g]`` of each graph.
+
+        Raises:
+            ValueError: a shape that does not have as many cells as the graph has tokens, or not one for each graph.
+
+        Host syncs: one.
+        """
+        if _is_pair(shape):
+            shapes, single = [shape] * len(self.sizes), True
+        else:
+            shapes, single = list(shape), False
+        if len(shapes) != len(self.sizes) or not all(_is_pair(each) for each in shapes):
+            raise ValueError(
+                f"'shape' must be (height, width), or one such pair for each of the {len(self.sizes)} graphs, got {shape}"
+            )
+        for graph, (size, (height, width)) in enumerate(zip(self.sizes, shapes, strict=True)):  # type: ignore[misc]
+            if height * width != size:
+                raise ValueError(f"'shape' must have {size} cells, the tokens of graph {graph}, got {(height, width)}")
+        kept = self.keep.nonzero().view(-1)
+        if single:
+            return self._masks_of_equal_graphs(kept).view(kept.numel(), *shape)  # type: ignore[arg-type]
+        graph_of = self.batch.index_select(0, kept).tolist()
+        masks, start = [], 0
+        for graph, (size, pair) in enumerate(zip(self.sizes, shapes, strict=True)):
+            inside = kept[torch.tensor([index for index, of in enumerate(graph_of) if of == graph], dtype=torch.long)]
+            masks.append((self.cluster[start : start + size] == inside.unsqueeze(1)).view(inside.numel(), *pair))  # type: ignore[misc]
+            start += size
+        return masks
+
+    def _masks_of_equal_graphs(self, kept: Tensor) -> Tensor:
+        size = self.sizes[0] if self.sizes else 0
+        grid = self.cluster.view(len(self.sizes), size)
+        return grid.index_select(0, self.batch.index_select(0, kept)) == kept.unsqueeze(1)
+
+
+def _is_pair(shape: object) -> bool:
+    return isinstance(shape, Sequence) and len(shape) == 2 and all(isinstance(side, int) for side in shape)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What one OAP layer leaves behind.
+
+    Attributes:
+        threshold: the layer's threshold.
+        instance: connected regions: :class:`Partition`.
+        semantic: regions grouped wherever they lie; ``None`` if not asked for.
+    """
+
+    threshold: float
+    instance: Partition
+    semantic: Partition | None
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """The levels of Online Agglomerative Pooling on a batch of graphs, finest first.
+
+    Attributes:
+        levels: one :class:`Level` for each threshold.
+        batch: graph of each token, ``[num_tokens]``.
+    """
+
+    levels: tuple[Level, ...]
+    batch: Int[Tensor, " tokens"]
+
+    @cached_property
+    def instance_tree(self) -> MergeTree:
+        """Every distinct instance segment once, with its parent and the levels at which it lived."""
+        return merge_tree([level.instance for level in self.levels])
+
+    @cached_property
+    def semantic_tree(self) -> MergeTree:
+        """The same for semantic segments. They need not be nested: where the next level has no segment that holds all
+        of this one, it has no parent.
+
+        Raises:
+            ValueError: the hierarchy was made with ``semantic=False``.
+        """
+        partitions = [level.semantic for level in self.levels if level.semantic is not None]
+        if len(partitions) != len(self.levels):
+            raise ValueError("'semantic_tree' needs a hierarchy with semantic levels, got one made with semantic=False")
+        return merge_tree(partitions)
+
+

@@ -1,0 +1,227 @@
+"""Online Agglomerative Pooling: the whole hierarchy of a batch of graphs in one call (Algorithm 1)."""
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
+from graphpool.contract import distinct
+from graphpool.grouping import group_edges, group_pairs
+from graphpool.hierarchy import Hierarchy, Level, Partition
+from graphpool.layout import Layout
+from graphpool.precision import widen
+from graphpool.segment import average_rows, count_rows
+from graphpool.state import CENTERS, AffinityState, unit_tokens
+from graphpool.vote import LOGITS
+
+FEATURES = ("vote", "mean")
+
+
+class OnlineAgglomerativePooling(nn.Module):
+    r"""Segments of a token graph at several levels, without labels, learning or eigenvectors.
+
+    Algorithm 1 of *Online Agglomerative Pooling for Scalable Self-Supervised Universal Segmentation*. Each layer
+    scores the edges by Eq. 4, :math:`\omega_f S^f + (1 - \omega_f) S^s`, contracts the connected components of those
+    above its threshold (instance pooling), then does the same on the complete graph of what is left (semantic
+    pooling). The instance result is the input of the next layer, whose threshold is lower.
+
+    All graphs of a batch go through in one call, and affinity is taken inside each graph only. No gradients: this
+    makes pseudo-masks. Use :class:`AgglomerativePool` in a network that learns.
+
+    Args:
+        thresholds: one for each layer, in (-1, 1].
+        feature_weight: :math:`\omega_f` in [0, 1]; :math:`\omega_s = 1 - \omega_f`. With 1 no affinity is ever built.
+        temperature: the paper's :math:`\sigma` of Eq. 6, positive.
+        min_area: the paper's :math:`\phi`: supernodes with fewer tokens are not segments.
+        semantic: whether to make the semantic levels.
+        semantic_thresholds: their thresholds, if not those of the layers.
+        features: what supernodes are compared by: ``"vote"`` (Eq. 6) or ``"mean"`` (the average of their tokens, which
+            the paper's Figure 4 compares with).
+        logits: ``"sum"`` (Eq. 6 to the letter) or ``"mean"`` (divided by the area).
+        center: ``"none"``, or ``"graph"`` to subtract each graph's mean token before normalising, for grouping only.
+            Backbones whose tokens are all alike (DINOv2) need it.
+        anchors: take affinity to this many evenly spaced tokens of each graph instead of all. An approximation, for
+            graphs whose number of nodes squared does not fit.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> from graphpool import grid_graph
+        >>> tokens = torch.eye(2).repeat_interleave(8, 0)  # two plain halves of a 4 x 4 grid
+        >>> hierarchy = OnlineAgglomerativePooling(thresholds=(0.8, 0.4))(tokens, grid_graph(4, 4))
+        >>> hierarchy.levels[0].instance.masks((4, 4)).int()
+        tensor([[[1, 1, 1, 1],
+                 [1, 1, 1, 1],
+                 [0, 0, 0, 0],
+                 [0, 0, 0, 0]],
+        <BLANKLINE>
+                [[0, 0, 0, 0],
+                 [0, 0, 0, 0],
+                 [1, 1, 1, 1],
+                 [1, 1, 1, 1]]], dtype=torch.int32)
+    """
+
+    def __init__(
+        self,
+        thresholds: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.4),
+        feature_weight: float = 0.6,
+        temperature: float = 0.07,
+        min_area: int = 5,
+        semantic: bool = True,
+        *,
+        semantic_thresholds: Sequence[float] | None = None,
+        features: str = "vote",
+        logits: str = "sum",
+        center: str = "none",
+        anchors: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.thresholds = _check_thresholds("thresholds", thresholds)
+        self.semantic_thresholds = self.thresholds
+        if semantic_thresholds is not None:
+            self.semantic_thresholds = _check_thresholds("semantic_thresholds", semantic_thresholds)
+        if len(self.semantic_thresholds) != len(self.thresholds):
+            raise ValueError(
+                f"'semantic_thresholds' must have {len(self.thresholds)} values, one for each of 'thresholds', "
+                f"got {len(self.semantic_thresholds)}"
+            )
+        self.feature_weight = check_number("feature_weight", feature_weight, 0, 1)
+        self.temperature = check_number("temperature", temperature, 0, float("inf"), open_low=True)
+        self.min_area = check_count("min_area", min_area, 1)
+        self.semantic = semantic
+        for name, value, choices in (
+            ("features", features, FEATURES),
+            ("logits", logits, LOGITS),
+            ("center", center, CENTERS),
+        ):
+            check_choice(name, value, choices)
+        self.features, self.logits, self.center = features, logits, center
+        self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        x: Float[Tensor, "tokens channels"],
+        edge_index: Int[Tensor, "2 edges"],
+        batch: Int[Tensor, " tokens"] | None = None,
+        *,
+        values: Float[Tensor, "tokens values"] | None = None,
+        batch_size: int | None = None,
+    ) -> Hierarchy:
+        """Pools a batch of token graphs.
+
+        Args:
+            x: token features, ``[num_tokens, channels]``; normalised here.
+            edge_index: edges between adjacent tokens, ``[2, num_edges]``; directions and repetitions do not matter.
+            batch: graph of each token, sorted, ``[num_tokens]``; ``None`` for one graph.
+            values: features that Eq. 6 averages for the returned ``x``, ``[num_tokens, channels of the values]``;
+                the normalised, uncentred tokens if not given. Grouping does not depend on them.
+            batch_size: number of graphs, if the last ones have no tokens.
+
+        Returns:
+            :class:`Hierarchy` with one :class:`Level` for each threshold.
+
+        Raises:
+            TypeError: an argument has the wrong type or dtype.
+            ValueError: wrong shapes, indices out of range, an unsorted ``batch``, edges between graphs, or affinity
+                that does not fit in memory.
+
+        Warns:
+            UserWarning: everything merged in the first layer.
+
+        Host syncs: one for the checks, then a fixed number a layer plus one for each round of components.
+        """
+        graph = check_graph(x, edge_index, None, batch, batch_size)
+        if values is not None:
+            check_tensor("values", values, dims=2)
+            check_rows("values", values, x.size(0), "tokens")
+        layout = Layout.of(graph.batch, graph.num_graphs)
+        tokens = unit_tokens(x, layout, self.center)
+        if values is None and self.center != "none":
+            values = F.normalize(widen(x), dim=1)
+        channels = tokens.size(1)
+        # what Eq. 6 averages: the tokens, to compare supernodes by, and beside them what is to be returned, if different
+        sources = tokens if values is None else torch.cat([tokens, widen(values)], dim=1)
+        state = AffinityState.start(tokens, layout, values=sources, anchors=self.anchors)
+        edges = _undirected(graph.edge_index, x.size(0))
+        features: Tensor | None = None
+        levels = []
+        for threshold, semantic_threshold in zip(self.thresholds, self.semantic_thresholds, strict=True):
+            seen = tokens if features is None else features[:, :channels]
+            cluster, count, state = group_edges(seen, state, edges, threshold, self.feature_weight)
+            if features is None:
+                self._warn_if_all_merged(count, layout)
+            features, state = self._merge(features, sources, state, cluster, count)
+            edges = _undirected(cluster[edges], count)
+            instance = self._partition(features, channels, state, layout, x.dtype)
+            semantic = None
+            if self.semantic:
+                cluster, count, _ = group_pairs(features[:, :channels], state, semantic_threshold, self.feature_weight)
+                merged, apart = self._merge(features, sources, state, cluster, count)
+                semantic = self._partition(merged, channels, apart, layout, x.dtype)
+            levels.append(Level(threshold, instance, semantic))
+        return Hierarchy(tuple(levels), graph.batch)
+
+    def _merge(
+        self, features: Tensor | None, sources: Tensor, state: AffinityState, cluster: Tensor, count: int
+    ) -> tuple[Tensor, AffinityState]:
+        """Features and state of the clusters. A cluster of one supernode keeps the features it has."""
+        merged = state.merge(cluster, count)
+        if self.features == "vote" and self.feature_weight < 1:
+            merged = merged.with_rows()  # both for Eq. 6 here and for Eq. 3 in the next layer
+        changed = torch.arange(count, device=cluster.device)
+        if features is not None:
+            changed = (count_rows(cluster, count) > 1).nonzero().view(-1)
+            kept = features.new_empty(count, features.size(1)).index_copy_(0, cluster, features)
+        if self.features == "vote":
+            new = merged.take(changed).vote(self.temperature, self.logits)
+        else:
+            new = average_rows(sources, merged.cluster, count).index_select(0, changed)
+        channels = state.sums.size(1)
+        new = torch.cat([F.normalize(part, dim=1) for part in new.split([channels, new.size(1) - channels], 1)], 1)
+        return (new if features is None else kept.index_copy_(0, changed, new)), merged
+
+    def _partition(
+        self, features: Tensor, channels: int, state: AffinityState, layout: Layout, dtype: torch.dtype
+    ) -> Partition:
+        returned = features[:, channels:] if features.size(1) > channels else features
+        keep = state.area >= self.min_area
+        return Partition(state.cluster, returned.to(dtype), state.area, state.layout.batch, keep, layout.sizes)
+
+    def _warn_if_all_merged(self, count: int, layout: Layout) -> None:
+        filled = sum(size > 0 for size in layout.sizes)
+        if self.center == "none" and count == filled < layout.num_nodes:
+            warnings.warn(
+                "every graph merged into one supernode in the first layer: the tokens are too alike for these "
+                "thresholds; center='graph' subtracts what all tokens of a graph share",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def extra_repr(self) -> str:
+        return (
+            f"thresholds={self.thresholds}, feature_weight={self.feature_weight}, temperature={self.temperature}, "
+            f"min_area={self.min_area}, semantic={self.semantic}, features={self.features!r}, center={self.center!r}"
+        )
+
+
+def _check_thresholds(name: str, thresholds: Sequence[float]) -> tuple[float, ...]:
+    if not isinstance(thresholds, Sequence) or isinstance(thresholds, str) or not thresholds:
+        raise TypeError(f"'{name}' must be a non-empty sequence of numbers, got {describe(thresholds)}")
+    return tuple(check_number(name, threshold, -1, 1, open_low=True) for threshold in thresholds)
+
+
+def _undirected(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """Each joined pair of different nodes once, smaller node first."""
+    low, high = torch.minimum(*edge_index), torch.maximum(*edge_index)
+    different = (low != high).nonzero().view(-1)
+    key = (low * num_nodes + high).index_select(0, different)
+    unique, _ = distinct(key, num_nodes * num_nodes, with_group=False)
+    divisor = max(num_nodes, 1)
+    return torch.stack([unique.div(divisor, rounding_mode="floor"), unique % divisor])

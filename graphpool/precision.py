@@ -1,0 +1,48 @@
+"""Full fp32 products, whatever the caller's autocast and TF32 settings: a score that moves by 1e-3 merges regions."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def widen(x: Tensor) -> Tensor:
+    """``x`` in the type that similarities are computed in: fp32, or fp64 where it is fp64."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Switches autocast, TF32 and reduced-precision fp32 products off for a block."""
+    autocast_off = torch.autocast(device.type, enabled=False)
+    if torch.compiler.is_compiling():  # the global switches cannot be traced; what was compiled keeps the caller's
+        return autocast_off
+    stack = ExitStack()
+    stack.enter_context(autocast_off)
+    stack.enter_context(_ieee_products())
+    return stack
+
+
+@contextmanager
+def _ieee_products() -> Iterator[None]:
+    switches = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul] if _HAS_SWITCHES else []
+    if not switches:  # torch < 2.9
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+        return
+    kept = [switch.fp32_precision for switch in switches]
+    for switch in switches:
+        switch.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for switch, value in zip(switches, kept, strict=True):
+            switch.fp32_precision = value
+
+
+_HAS_SWITCHES = hasattr(torch.backends.cuda.matmul, "fp32_precision") and hasattr(torch.backends.mkldnn, "matmul")

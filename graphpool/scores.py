@@ -1,0 +1,120 @@
+"""Learned edge scores. Any module with the same ``forward`` will do in their place."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+
+from graphpool.checks import check_choice, check_count, check_graph
+from graphpool.precision import widen
+from graphpool.segment import take_rows
+from graphpool.similarity import dot_on_edges
+
+ACTIVATIONS = ("sigmoid", "tanh", "identity")
+
+
+class LinearEdgeScore(nn.Module):
+    r"""Scores an edge by a linear map of the features at both its ends,
+    :math:`s_{ij} = \phi(w^\top [x_i \,\Vert\, x_j] + b)`, as EdgePooling and ClusterPooling do.
+
+    The map is applied to nodes and added on edges: O(N channels + E), where concatenation costs O(E channels).
+
+    Args:
+        in_channels: number of features of a node.
+        activation: ``"sigmoid"``, ``"tanh"`` or ``"identity"``.
+
+    Raises:
+        TypeError: ``in_channels`` is not an int.
+        ValueError: ``in_channels`` below 1, or an unknown activation.
+
+    Example:
+        >>> score = LinearEdgeScore(4)
+        >>> score(torch.randn(3, 4), torch.tensor([[0, 1], [1, 2]])).shape
+        torch.Size([2])
+    """
+
+    def __init__(self, in_channels: int, activation: str = "sigmoid") -> None:
+        super().__init__()
+        self.in_channels = check_count("in_channels", in_channels, 1)
+        check_choice("activation", activation, ACTIVATIONS)
+        self.activation = activation
+        self.lin = nn.Linear(2 * in_channels, 1)
+
+    def reset_parameters(self) -> None:
+        """Draws new weights."""
+        self.lin.reset_parameters()
+
+    def forward(
+        self,
+        x: Float[Tensor, "nodes channels"],
+        edge_index: Int[Tensor, "2 edges"],
+        edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
+        batch: Int[Tensor, " nodes"] | None = None,
+    ) -> Float[Tensor, " edges"]:
+        """Scores ``[num_edges]`` of the edges; ``edge_attr`` and ``batch`` are not looked at.
+
+        Raises:
+            TypeError: an argument has the wrong type or dtype.
+            ValueError: a wrong shape or number of channels, or an index out of range.
+        """
+        graph = check_graph(x, edge_index, edge_attr, batch)
+        if x.size(1) != self.in_channels:
+            raise ValueError(f"'x' must have {self.in_channels} channels (in_channels), got {x.size(1)}")
+        raw = linear_on_edges(self.lin, x, graph.edge_index)
+        return {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "identity": torch.clone}[self.activation](raw)
+
+    def extra_repr(self) -> str:
+        return f"in_channels={self.in_channels}, activation={self.activation!r}"
+
+
+class CosineEdgeScore(nn.Module):
+    r"""Scores an edge by the cosine of its ends after a learned linear map,
+    :math:`s_{ij} = \cos(W x_i, W x_j)`: the paper's Eq. 2 in a space that training chooses.
+
+    Args:
+        in_channels: number of features of a node.
+        out_channels: number of features compared.
+
+    Raises:
+        TypeError: a number of channels is not an int.
+        ValueError: a number of channels below 1.
+
+    Example:
+        >>> score = CosineEdgeScore(4, 2)
+        >>> bool((score(torch.randn(3, 4), torch.tensor([[0, 1], [1, 2]])).abs() <= 1.001).all())
+        True
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.in_channels = check_count("in_channels", in_channels, 1)
+        self.lin = nn.Linear(in_channels, check_count("out_channels", out_channels, 1), bias=False)
+
+    def reset_parameters(self) -> None:
+        """Draws new weights."""
+        self.lin.reset_parameters()
+
+    def forward(
+        self,
+        x: Float[Tensor, "nodes channels"],
+        edge_index: Int[Tensor, "2 edges"],
+        edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
+        batch: Int[Tensor, " nodes"] | None = None,
+    ) -> Float[Tensor, " edges"]:
+        """Scores ``[num_edges]`` of the edges; ``edge_attr`` and ``batch`` are not looked at.
+
+        Raises:
+            TypeError: an argument has the wrong type or dtype.
+            ValueError: a wrong shape or number of channels, or an index out of range.
+        """
+        graph = check_graph(x, edge_index, edge_attr, batch)
+        if x.size(1) != self.in_channels:
+            raise ValueError(f"'x' must have {self.in_channels} channels (in_channels), got {x.size(1)}")
+        return dot_on_edges(F.normalize(widen(self.lin(x)), dim=1), graph.edge_index).to(x.dtype)
+
+
+def linear_on_edges(lin: nn.Linear, x: Tensor, edge_index: Tensor) -> Tensor:
+    """``lin([x_i || x_j])`` for every edge, without concatenating."""
+    left, right = lin.weight.view(2, -1).unbind(0)
+    ends = x @ torch.stack([left, right], dim=1)
+    return take_rows(ends[:, 0], edge_index[0]) + take_rows(ends[:, 1], edge_index[1]) + lin.bias

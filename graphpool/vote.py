@@ -1,0 +1,126 @@
+"""Features of supernodes by vote of their tokens: Eq. 6."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from graphpool.affinity import Columns, affinity_rows
+from graphpool.checks import check_choice, check_number, check_rows, check_same_device, check_tensor
+from graphpool.layout import Layout
+from graphpool.precision import full_precision, widen
+from graphpool.segment import take_rows
+
+LOGITS = ("sum", "mean")
+_CHUNK_BYTES = 2**26
+
+
+def token_vote(
+    sums: Float[Tensor, "supernodes channels"],
+    tokens: Float[Tensor, "tokens channels"],
+    temperature: float = 0.07,
+    logits: str = "sum",
+    *,
+    area: Int[Tensor, " supernodes"] | None = None,
+    values: Float[Tensor, "tokens values"] | None = None,
+) -> Float[Tensor, "supernodes values"]:
+    r"""Features of the supernodes of one graph: the paper's Eq. 6,
+    :math:`V_i = \mathrm{L2N}\{\mathrm{softmax}(M_i A / \sigma)\, F\}`.
+
+    It is attention: the query is the sum of a supernode's tokens (:math:`M_i A = (\sum_{k \in i} F_k) F^\top`), keys
+    and values are all tokens, and the scale is one over the temperature. Neither A nor a mask is built: queries are
+    worked through in chunks. Differentiable in ``sums``, ``tokens`` and ``values``.
+
+    Args:
+        sums: sum of the token features of each supernode, ``[num_supernodes, channels]``.
+        tokens: unit token features F, ``[num_tokens, channels]``.
+        temperature: the paper's sigma, positive.
+        logits: ``"sum"``, the paper's formula to the letter: the larger a supernode, the sharper its softmax, down to
+            nearly its medoid. ``"mean"`` divides by the area first.
+        area: number of tokens of each supernode, ``[num_supernodes]``; needed for ``"mean"`` only.
+        values: what is averaged by the weights, if not the tokens, ``[num_tokens, channels of the values]``.
+
+    Returns:
+        Features of unit length, ``[num_supernodes, channels of the values]``, in the dtype of ``sums`` (computed in
+        fp32 or better).
+
+    Raises:
+        TypeError: an argument has the wrong type or dtype.
+        ValueError: a wrong shape, a temperature that is not positive, ``logits="mean"`` without ``area``.
+
+    Example:
+        >>> tokens = torch.eye(2)
+        >>> token_vote(tokens[:1] + tokens[1:], tokens)
+        tensor([[0.7071, 0.7071]])
+    """
+    check_tensor("sums", sums, dims=2)
+    check_tensor("tokens", tokens, dims=2)
+    check_number("temperature", temperature, 0.0, float("inf"), open_low=True)
+    check_choice("logits", logits, LOGITS)
+    if sums.size(1) != tokens.size(1):
+        raise ValueError(f"'sums' must have the {tokens.size(1)} channels of 'tokens', got {sums.size(1)}")
+    if logits == "mean":
+        if area is None:
+            raise ValueError("'area' must be given for logits='mean', got None")
+        check_tensor("area", area, dims=1, kind="integer")
+        check_rows("area", area, sums.size(0), "supernodes")
+    if values is not None:
+        check_tensor("values", values, dims=2)
+        check_rows("values", values, tokens.size(0), "tokens")
+    check_same_device(sums=sums, tokens=tokens, area=area, values=values)
+    keys = widen(tokens)
+    weights_of = keys if values is None else widen(values)
+    voted = vote_by_sums(
+        widen(sums),
+        _single(sums),
+        Columns(keys, _single(keys)),
+        weights_of,
+        temperature,
+        area if logits == "mean" else None,
+    )
+    return F.normalize(voted, dim=1).to(sums.dtype)
+
+
+def _single(x: Tensor) -> Layout:
+    """The layout of one graph."""
+    return Layout.of(torch.zeros(x.size(0), dtype=torch.long, device=x.device), 1)
+
+
+def vote_by_sums(
+    sums: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None
+) -> Tensor:
+    """Weighted average of ``values`` for each supernode, before normalisation, from running sums of tokens.
+
+    ``values`` has a row for each column token. Supernodes are taken in chunks of every graph, so that the weights of
+    all of them never stand side by side.
+    """
+    width = max(1, layout.num_graphs * columns.layout.largest * sums.element_size())
+    step = max(1, _CHUNK_BYTES // width)
+    if torch.compiler.is_compiling() or step >= layout.largest:
+        return vote_by_rows(affinity_rows(sums, layout, columns), layout, columns, values, temperature, area)
+    place = torch.arange(layout.num_nodes, device=sums.device) - layout.ptr.index_select(0, layout.batch)
+    parts, order = [], []
+    for start in range(0, layout.largest, step):
+        index = ((place >= start) & (place < start + step)).nonzero().view(-1)
+        part = Layout.of(layout.batch.index_select(0, index), layout.num_graphs)
+        rows = affinity_rows(take_rows(sums, index), part, columns)
+        chosen = None if area is None else area.index_select(0, index)
+        parts.append(vote_by_rows(rows, part, columns, values, temperature, chosen))
+        order.append(index)
+    return take_rows(torch.cat(parts), torch.cat(order).argsort())
+
+
+def vote_by_rows(
+    rows: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None
+) -> Tensor:
+    """:func:`vote_by_sums` from the running sums of affinity rows themselves."""
+    logits = rows / temperature
+    if area is not None:
+        logits = logits / area.to(rows.dtype).unsqueeze(1)
+    if not columns.layout.uniform:  # columns that a graph does not have take no part
+        logits = logits.masked_fill(~columns.layout.valid.index_select(0, layout.batch), float("-inf"))
+    weights = logits.softmax(1)
+    with full_precision(rows.device):
+        if columns.layout.num_graphs == 1:
+            return weights @ values
+        return layout.unpad(torch.bmm(layout.pad(weights), columns.layout.pad(values)))
