@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphpool.layout import Layout
+from graphpool.layout import Layout, product
 from graphpool.precision import full_precision
 
 _BLOCKS = 8  # of the symmetric product: 9/16 of the multiplications of the plain one
+_FEWEST_CHANNELS = 192  # for which multiplying costs more than copying
 
 
 @dataclass(frozen=True)
@@ -72,22 +73,26 @@ def affinity_rows(sums: Tensor, layout: Layout, columns: Columns) -> Tensor:
     Zero in the columns that a smaller graph does not have.
     """
     with full_precision(sums.device):
-        if columns.layout.num_graphs == 1:
-            return sums @ columns.tokens.T
-        return layout.unpad(torch.bmm(layout.pad(sums), columns.layout.pad(columns.tokens).transpose(1, 2)))
+        return product(sums, layout, columns.tokens, columns.layout, transposed=True)
 
 
 def affinity_matrix(columns: Columns) -> Tensor:
-    """All rows of A where the columns are all the tokens. Half of the symmetric product is copied, not multiplied."""
-    tokens = columns.layout.pad(columns.tokens)
-    largest = tokens.size(1)
-    step = max(64, -(-largest // _BLOCKS))
-    if tokens.requires_grad or tokens.is_cuda or largest <= step:  # one launch is quicker than half the work in eight
-        return affinity_rows(columns.tokens, columns.layout, columns)
-    out = tokens.new_empty(tokens.size(0), largest, largest)
+    """All rows of A where the columns are all the tokens. On CPU, half of the symmetric product is copied instead."""
+    tokens, layout = columns.tokens, columns.layout
+    if tokens.requires_grad or not tokens.is_cpu or tokens.size(1) < _FEWEST_CHANNELS:
+        return affinity_rows(tokens, layout, columns)
+    out = tokens.new_empty(layout.num_nodes, layout.largest)
     with full_precision(tokens.device):
-        for start in range(0, largest, step):
-            stop = min(start + step, largest)
-            out[:, start:stop, start:] = torch.bmm(tokens[:, start:stop], tokens[:, start:].transpose(1, 2))
-            out[:, stop:, start:stop] = out[:, start:stop, stop:].transpose(1, 2)
-    return columns.layout.unpad(out)
+        for own, rows in zip(layout.split(tokens), layout.split(out), strict=True):
+            _fill_symmetric(own, rows)
+    return out
+
+
+def _fill_symmetric(tokens: Tensor, out: Tensor) -> None:
+    size = tokens.size(0)
+    out[:, size:] = 0
+    step = max(1, -(-size // _BLOCKS))
+    for start in range(0, size, step):
+        stop = min(start + step, size)
+        torch.mm(tokens[start:stop], tokens[start:].T, out=out[start:stop, start:size])
+        out[stop:size, start:stop] = out[start:stop, stop:size].T

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 INTEGERS = (torch.int32, torch.int64)
+_KINDS = {"floating": "floating point", "integer": "int32 or int64", "bool": "bool", "number": "integer or floating point"}
 
 
 class Graph(NamedTuple):
@@ -30,17 +31,18 @@ def describe(value: Any) -> str:
 
 
 def check_tensor(name: str, value: Any, *, dims: int | None = None, kind: str = "floating") -> None:
-    """``value`` is a strided tensor of the given kind (``floating``, ``integer`` or ``bool``) and number of dimensions."""
+    """``value`` is a strided tensor of the given kind (``floating``, ``integer``, ``number`` or ``bool``) and number of dimensions."""
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         raise TypeError(f"'{name}' must be a dense torch.Tensor, got {describe(value)}")
     fits = {
         "floating": value.is_floating_point(),
         "integer": value.dtype in INTEGERS,
         "bool": value.dtype == torch.bool,
+        "number": value.dtype != torch.bool and not value.is_complex(),
         "any": True,
     }[kind]
     if not fits:
-        expected = {"floating": "floating point", "integer": "int32 or int64", "bool": "bool"}[kind]
+        expected = _KINDS[kind]
         raise TypeError(f"'{name}' must be a tensor of dtype {expected}, got {describe(value)}")
     if dims is not None and value.dim() != dims:
         raise ValueError(f"'{name}' must have {dims} dimension{'s' * (dims != 1)}, got {describe(value)}")
@@ -133,7 +135,7 @@ def check_graph(x: Any, edge_index: Any, edge_attr: Any, batch: Any, batch_size:
     edge_index = check_edge_index_type(edge_index)
     num_nodes = x.size(0)
     if edge_attr is not None:
-        check_tensor("edge_attr", edge_attr, kind="any")
+        check_tensor("edge_attr", edge_attr, kind="number")
         if edge_attr.dim() == 0 or edge_attr.size(0) != edge_index.size(1):
             raise ValueError(
                 f"'edge_attr' must have one row for each of the {edge_index.size(1)} edges, got {describe(edge_attr)}"

@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
-from torch_geometric.utils import scatter
 
 from graphpool.checks import (
     check_choice,
@@ -13,7 +12,7 @@ from graphpool.checks import (
     check_same_device,
     check_tensor,
 )
-from graphpool.segment import add_rows, average_rows, take_rows
+from graphpool.segment import add_rows, average_rows, count_rows, take_rows
 
 REDUCTIONS = ("sum", "mean", "max", "min")
 
@@ -38,7 +37,7 @@ def contract_edges(
         edge_attr: attributes, ``[num_edges, *]``, of any number of dimensions.
         num_clusters: number of clusters.
         reduce: how the attributes of merged edges become one: ``"sum"``, ``"mean"``, ``"max"`` or ``"min"``.
-            Differentiable in ``edge_attr``.
+            Differentiable in ``edge_attr``. The mean of integers is rounded down.
 
     Returns:
         Coarse edges ``[2, E']``, each once, sorted by source and target; and their attributes ``[E', *]`` in the
@@ -59,7 +58,7 @@ def contract_edges(
     edge_index = check_edge_index(edge_index, cluster.numel())
     check_choice("reduce", reduce, REDUCTIONS)
     if edge_attr is not None:
-        check_tensor("edge_attr", edge_attr, kind="any")
+        check_tensor("edge_attr", edge_attr, kind="number")
         check_rows("edge_attr", edge_attr, edge_index.size(1), "edges")
     check_same_device(cluster=cluster, edge_index=edge_index, edge_attr=edge_attr)
     return coarsen(cluster, edge_index, edge_attr, num_clusters, reduce)
@@ -98,12 +97,16 @@ def distinct(key: Tensor, num_keys: int, *, with_group: bool) -> tuple[Tensor, T
 
 
 def _reduce_attributes(edge_attr: Tensor, group: Tensor, count: int, reduce: str) -> Tensor:
-    if reduce in ("max", "min"):  # PyG picks the backward that the installed libraries do best
-        return scatter(edge_attr, group, dim=0, dim_size=count, reduce=reduce)
-    if not edge_attr.is_floating_point():
-        total = edge_attr.new_zeros(count, *edge_attr.shape[1:]).index_add_(0, group, edge_attr)
-        if reduce == "sum":
-            return total
-        sizes = torch.bincount(group, minlength=count).view(-1, *[1] * (edge_attr.dim() - 1))
-        return total.div(sizes, rounding_mode="floor")
-    return (add_rows if reduce == "sum" else average_rows)(edge_attr, group, count)
+    if reduce in ("max", "min"):
+        # from beyond all values, since torch shares gradients with a start value that equals the result
+        limits = (torch.finfo if edge_attr.is_floating_point() else torch.iinfo)(edge_attr.dtype)
+        worst = edge_attr.new_full((count, *edge_attr.shape[1:]), limits.min if reduce == "max" else limits.max)
+        index = group.view(-1, *[1] * (edge_attr.dim() - 1)).expand_as(edge_attr)
+        return worst.scatter_reduce(0, index, edge_attr, "a" + reduce)
+    if edge_attr.is_floating_point():
+        return (add_rows if reduce == "sum" else average_rows)(edge_attr, group, count)
+    total = edge_attr.new_zeros(count, *edge_attr.shape[1:]).index_add_(0, group, edge_attr)
+    if reduce == "sum":
+        return total
+    sizes = count_rows(group, count).view(-1, *[1] * (edge_attr.dim() - 1))
+    return total.div(sizes, rounding_mode="floor")

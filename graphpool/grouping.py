@@ -26,14 +26,11 @@ _FEWEST = 1024  # edges worth a round of their own on CPU
 
 def group_edges(
     x: Tensor, state: AffinityState, edge_index: Tensor, threshold: float, feature_weight: float
-) -> tuple[Tensor, int, AffinityState]:
-    """Components of the given edges whose Eq. 4 score is above the threshold.
-
-    Returns ``(cluster [K], count, state)``; the state keeps affinity rows if most of them had to be made.
-    """
+) -> tuple[Tensor, int]:
+    """Components of the given edges whose Eq. 4 score is above the threshold: ``(cluster [K], count)``."""
     score = dot_on_edges(x, edge_index)
     if feature_weight == 1:
-        return *_components_above(edge_index, score, threshold, x.size(0)), state
+        return _components_above(edge_index, score, threshold, x.size(0))
     kept = (feature_weight * score + (1 - feature_weight) > threshold).nonzero().view(-1)
     edge_index, score = edge_index.index_select(1, kept), score.index_select(0, kept)
     # at the start of a hierarchy x are the tokens themselves
@@ -41,9 +38,7 @@ def group_edges(
     return _join(edge_index, score, inner, state, threshold, feature_weight)
 
 
-def group_pairs(
-    x: Tensor, state: AffinityState, threshold: float, feature_weight: float
-) -> tuple[Tensor, int, AffinityState]:
+def group_pairs(x: Tensor, state: AffinityState, threshold: float, feature_weight: float) -> tuple[Tensor, int]:
     """The same for all pairs of supernodes inside each graph."""
     layout = state.layout
     with full_precision(x.device):
@@ -55,7 +50,7 @@ def group_pairs(
         start = layout.ptr.index_select(0, graph)
         pairs = torch.stack([start + first, start + second])
         if feature_weight == 1:
-            return *_components_above(pairs, score, threshold, x.size(0)), state
+            return _components_above(pairs, score, threshold, x.size(0))
         padded = layout.pad(state.mean)
         inner = torch.bmm(padded, padded.transpose(1, 2))[graph, first, second]
     return _join(pairs, score, inner, state, threshold, feature_weight)
@@ -69,7 +64,7 @@ def _components_above(edges: Tensor, score: Tensor, threshold: float, num_nodes:
 
 def _join(
     edges: Tensor, score: Tensor, inner: Tensor, state: AffinityState, threshold: float, feature_weight: float
-) -> tuple[Tensor, int, AffinityState]:
+) -> tuple[Tensor, int]:
     """Components of those edges whose score is above the threshold. ``inner`` are products of mean tokens."""
     spatial_weight = 1 - feature_weight
     length = state.mean.square().sum(1)
@@ -80,8 +75,8 @@ def _join(
     edges, score = edges.index_select(1, order), score.index_select(0, order)
     edges, score, ends = _apart(edges, score, label)
     if not score.numel():
-        return label, count, state
-    rows, columns, edges, state = _touched_rows(state, edges)
+        return label, count
+    rows, columns, edges = _touched_rows(state, edges)
     while score.numel():
         step = score.numel() if score.is_cuda else max(_FEWEST, score.numel() // 2)
         spatial = 1 - distance_on_edges(rows, edges[:, :step]) / columns.index_select(0, edges[0, :step])
@@ -89,7 +84,7 @@ def _join(
         finer, count = _components_above(ends[:, :step], total, threshold, count)
         label = finer.index_select(0, label)
         edges, score, ends = _apart(edges[:, step:], score[step:], finer, ends[:, step:])
-    return label, count, state
+    return label, count
 
 
 def _apart(edges: Tensor, score: Tensor, label: Tensor, ends: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,16 +94,13 @@ def _apart(edges: Tensor, score: Tensor, label: Tensor, ends: Tensor | None = No
     return edges.index_select(1, kept), score.index_select(0, kept), ends.index_select(1, kept)
 
 
-def _touched_rows(state: AffinityState, edges: Tensor) -> tuple[Tensor, Tensor, Tensor, AffinityState]:
+def _touched_rows(state: AffinityState, edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean affinity rows of the supernodes that the edges touch, the number of columns of each, and the edges
-    between them. Where that is most supernodes, all rows are made and kept in the state."""
+    between them."""
     touched = torch.zeros(state.layout.num_nodes, dtype=torch.bool, device=edges.device)
     touched.index_fill_(0, edges.flatten(), True)
     index = touched.nonzero().view(-1)
-    if 2 * index.numel() > state.layout.num_nodes:
-        state = state.with_rows()
-    if index.numel() == state.layout.num_nodes:
-        part = state
-    else:
-        part, edges = state.take(index), touched.cumsum(0).sub_(1)[edges]
-    return part.mean_rows(), part.columns_of, edges, state
+    if 2 * index.numel() > state.layout.num_nodes:  # the whole symmetric product costs about half
+        return state.mean_rows(), state.columns_of, edges
+    part = state.take(index)
+    return part.mean_rows(), part.columns_of, touched.cumsum(0).sub_(1)[edges]

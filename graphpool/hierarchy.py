@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from graphpool.checks import describe
 from graphpool.tree import MergeTree, merge_tree
 
 
@@ -45,14 +46,17 @@ class Partition:
             ``[S_g, height_g, width_g]`` of each graph.
 
         Raises:
+            TypeError: ``shape`` is no sequence.
             ValueError: a shape that does not have as many cells as the graph has tokens, or not one for each graph.
 
         Host syncs: one.
         """
         if _is_pair(shape):
             shapes, single = [shape] * len(self.sizes), True
-        else:
+        elif isinstance(shape, Sequence):
             shapes, single = list(shape), False
+        else:
+            raise TypeError(f"'shape' must be (height, width) or a list of such pairs, got {describe(shape)}")
         if len(shapes) != len(self.sizes) or not all(_is_pair(each) for each in shapes):
             raise ValueError(
                 f"'shape' must be (height, width), or one such pair for each of the {len(self.sizes)} graphs, got {shape}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -39,14 +40,14 @@ class Layout:
     def num_graphs(self) -> int:
         return len(self.sizes)
 
-    @cached_property
+    @property
     def largest(self) -> int:
         return max(self.sizes, default=0)
 
-    @cached_property
+    @property
     def uniform(self) -> bool:
         """Whether all graphs have the same size, so that the padded form is a view."""
-        return all(size == self.largest for size in self.sizes)
+        return len(set(self.sizes)) <= 1
 
     @cached_property
     def slot(self) -> Tensor:
@@ -65,6 +66,10 @@ class Layout:
         """Size of the graph of each node, ``[num_nodes]``."""
         return self.ptr.diff().index_select(0, self.batch)
 
+    def split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The rows of each graph."""
+        return x.split(self.sizes)
+
     def pad(self, x: Tensor) -> Tensor:
         """``[num_nodes, *] -> [num_graphs, largest, *]``, zero where there is no node."""
         shape = (self.num_graphs, self.largest, *x.shape[1:])
@@ -76,3 +81,28 @@ class Layout:
         """The inverse of :meth:`pad`."""
         flat = padded.flatten(0, 1)
         return flat if self.uniform else flat.index_select(0, self.slot)
+
+
+def product(left: Tensor, layout: Layout, right: Tensor, right_layout: Layout, *, transposed: bool = False) -> Tensor:
+    """The matrix product of the rows of each graph with the matrix (or the transposed rows) of the same graph.
+
+    Results stand in the rows of ``left``, zero beyond the columns that a graph has. On CPU that is a product for each
+    graph: no padding is multiplied, and a graph gets bit for bit what it gets alone. On CUDA it is one padded product.
+    """
+    if layout.num_graphs == 1:
+        return left @ (right.T if transposed else right)
+    if not left.is_cpu:
+        matrices = right_layout.pad(right)
+        return layout.unpad(torch.bmm(layout.pad(left), matrices.transpose(1, 2) if transposed else matrices))
+    columns = right_layout.largest if transposed else right.size(1)
+    if torch.is_grad_enabled() and (left.requires_grad or right.requires_grad):
+        pieces = zip(layout.split(left), right_layout.split(right), strict=True)
+        parts = [rows @ matrix.T if transposed else rows[:, : matrix.size(0)] @ matrix for rows, matrix in pieces]
+        return torch.cat([left.new_zeros(0, columns), *(F.pad(part, (0, columns - part.size(1))) for part in parts)])
+    out = left.new_zeros(left.size(0), columns) if transposed and not right_layout.uniform else left.new_empty(left.size(0), columns)
+    for rows, matrix, part in zip(layout.split(left), right_layout.split(right), layout.split(out), strict=True):
+        if transposed:
+            torch.mm(rows, matrix.T, out=part[:, : matrix.size(0)])
+        else:
+            torch.mm(rows[:, : matrix.size(0)], matrix, out=part)
+    return out

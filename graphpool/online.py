@@ -154,7 +154,7 @@ class OnlineAgglomerativePooling(nn.Module):
         levels = []
         for threshold, semantic_threshold in zip(self.thresholds, self.semantic_thresholds, strict=True):
             seen = tokens if features is None else features[:, :channels]
-            cluster, count, state = group_edges(seen, state, edges, threshold, self.feature_weight)
+            cluster, count = group_edges(seen, state, edges, threshold, self.feature_weight)
             if features is None:
                 self._warn_if_all_merged(count, layout)
             features, state = self._merge(features, sources, state, cluster, count)
@@ -162,7 +162,7 @@ class OnlineAgglomerativePooling(nn.Module):
             instance = self._partition(features, channels, state, layout, x.dtype)
             semantic = None
             if self.semantic:
-                cluster, count, _ = group_pairs(features[:, :channels], state, semantic_threshold, self.feature_weight)
+                cluster, count = group_pairs(features[:, :channels], state, semantic_threshold, self.feature_weight)
                 merged, apart = self._merge(features, sources, state, cluster, count)
                 semantic = self._partition(merged, channels, apart, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic))

@@ -12,7 +12,7 @@ from graphpool.precision import widen
 from graphpool.segment import take_rows
 
 # Rows are compared a few at a time, so that what is gathered stays in the cache (and, on CUDA, in bounds).
-_CHUNK_BYTES = {"cpu": 2**20, "cuda": 2**28}
+_CHUNK_BYTES = {"cpu": 2**21, "cuda": 2**28}
 
 
 def feature_similarity(
@@ -107,18 +107,31 @@ def affinity_similarity_pairs(rows: Float[Tensor, "nodes tokens"]) -> Float[Tens
 
 def dot_on_edges(x: Tensor, edge_index: Tensor) -> Tensor:
     """Inner product of the rows at both ends of each edge."""
-    return _on_edges(lambda left, right: (left * right).sum(1), x, edge_index)
+    return _on_edges(torch.mul, x, edge_index)
 
 
 def distance_on_edges(x: Tensor, edge_index: Tensor) -> Tensor:
     """L1 distance of the rows at both ends of each edge."""
-    return _on_edges(lambda left, right: (left - right).abs_().sum(1), x, edge_index)
+    return _on_edges(_absolute_difference, x, edge_index)
 
 
-def _on_edges(compare: Callable[[Tensor, Tensor], Tensor], x: Tensor, edge_index: Tensor) -> Tensor:
+def _absolute_difference(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    return torch.sub(left, right, out=out).abs_()
+
+
+def _on_edges(compare: Callable[..., Tensor], x: Tensor, edge_index: Tensor) -> Tensor:
+    """Sum over the channels of what ``compare(left, right, out=...)`` makes of the rows at both ends."""
     source, target = edge_index
-    step = max(1, _CHUNK_BYTES.get(x.device.type, 2**28) // max(1, 2 * x.size(1) * x.element_size()))
-    if torch.compiler.is_compiling() or step >= source.numel():
-        return compare(take_rows(x, source), take_rows(x, target))
-    parts = zip(source.split(step), target.split(step), strict=True)
-    return torch.cat([compare(take_rows(x, left), take_rows(x, right)) for left, right in parts])
+    if torch.compiler.is_compiling() or (torch.is_grad_enabled() and x.requires_grad):
+        return compare(take_rows(x, source), take_rows(x, target)).sum(1)
+    num_edges = source.numel()
+    step = max(1, _CHUNK_BYTES.get(x.device.type, 2**28) // max(1, x.size(1) * x.element_size()))
+    out = x.new_empty(num_edges)
+    left, right = x.new_empty(2, min(step, num_edges), x.size(1))  # once: fresh pages cost more than the arithmetic
+    for start in range(0, num_edges, step):
+        part = slice(start, min(start + step, num_edges))
+        first, second = left[: part.stop - start], right[: part.stop - start]
+        torch.index_select(x, 0, source[part], out=first)
+        torch.index_select(x, 0, target[part], out=second)
+        torch.sum(compare(first, second, out=first), 1, out=out[part])
+    return out

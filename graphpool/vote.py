@@ -7,7 +7,7 @@ from torch import Tensor
 
 from graphpool.affinity import Columns, affinity_rows
 from graphpool.checks import check_choice, check_number, check_rows, check_same_device, check_tensor
-from graphpool.layout import Layout
+from graphpool.layout import Layout, product
 from graphpool.precision import full_precision, widen
 from graphpool.segment import take_rows
 
@@ -121,6 +121,4 @@ def vote_by_rows(
         logits = logits.masked_fill(~columns.layout.valid.index_select(0, layout.batch), float("-inf"))
     weights = logits.softmax(1)
     with full_precision(rows.device):
-        if columns.layout.num_graphs == 1:
-            return weights @ values
-        return layout.unpad(torch.bmm(layout.pad(weights), columns.layout.pad(values)))
+        return product(weights, layout, values, columns.layout)
