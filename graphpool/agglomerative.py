@@ -96,6 +96,7 @@ class AgglomerativePool(nn.Module):
         self.score = score
         self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
 
+    @torch.compiler.disable  # shapes follow from the data: one clean graph break instead of many
     def forward(
         self,
         x: Float[Tensor, "nodes channels"],
@@ -135,7 +136,6 @@ class AgglomerativePool(nn.Module):
         score = self._score(x, graph.edge_index, edge_attr, graph.batch, graph.num_graphs, state)
         contracted = (score > self.threshold).nonzero().view(-1)
         cluster, count = hook_and_contract(graph.edge_index.index_select(1, contracted), x.size(0))
-        count = int(count)
         state = None if state is None else state.merge(cluster, count)
         pooled = self._reduce(x, cluster, count, state)
         if self.score is not None:

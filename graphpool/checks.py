@@ -10,7 +10,12 @@ import torch
 from torch import Tensor
 
 INTEGERS = (torch.int32, torch.int64)
-_KINDS = {"floating": "floating point", "integer": "int32 or int64", "bool": "bool", "number": "integer or floating point"}
+_KINDS = {
+    "floating": "floating point",
+    "integer": "int32 or int64",
+    "number": "integer or floating point",
+    "bool": "bool",
+}
 
 
 class Graph(NamedTuple):
@@ -31,7 +36,7 @@ def describe(value: Any) -> str:
 
 
 def check_tensor(name: str, value: Any, *, dims: int | None = None, kind: str = "floating") -> None:
-    """``value`` is a strided tensor of the given kind (``floating``, ``integer``, ``number`` or ``bool``) and number of dimensions."""
+    """``value`` is a strided tensor of the given kind (see ``_KINDS``, or ``any``) and number of dimensions."""
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         raise TypeError(f"'{name}' must be a dense torch.Tensor, got {describe(value)}")
     fits = {
@@ -58,7 +63,7 @@ def check_same_device(**tensors: Tensor | None) -> None:
 
 def check_number(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> float:
     """``value`` is a number in ``[low, high]`` (``(low, high]`` with ``open_low``)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"'{name}' must be a number, got {describe(value)}")
     if not (low < value if open_low else low <= value) or not value <= high:
         raise ValueError(f"'{name}' must be in {'(' if open_low else '['}{low}, {high}], got {value}")

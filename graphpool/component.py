@@ -70,6 +70,7 @@ class ComponentPool(nn.Module):
         """Draws new weights."""
         self.lin.reset_parameters()
 
+    @torch.compiler.disable  # shapes follow from the data: one clean graph break instead of many
     def forward(
         self,
         x: Float[Tensor, "nodes channels"],
@@ -102,7 +103,6 @@ class ComponentPool(nn.Module):
         score = self._score(x, edges)
         contracted = edges.index_select(1, (score > self._threshold(score)).nonzero().view(-1))
         label, count = hook_and_contract(contracted, x.size(0))
-        count = int(count)
         alone = torch.ones(x.size(0), dtype=torch.bool, device=x.device).index_fill_(0, contracted.flatten(), False)
         into = torch.stack([edges[0], label.index_select(0, edges[1])])
         received = add_neighbours(x, score, into, count)

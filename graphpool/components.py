@@ -84,7 +84,7 @@ def connected_components(
         return _fixed_sweeps(edge_index, num_nodes, edge_mask)
     if edge_mask is not None:
         edge_index = edge_index.index_select(1, edge_mask.nonzero().view(-1))
-    return hook_and_contract(edge_index, num_nodes)
+    return Components(*hook_and_contract(edge_index, num_nodes))
 
 
 def _count_nodes(edge_index: Tensor) -> int:
@@ -94,8 +94,8 @@ def _count_nodes(edge_index: Tensor) -> int:
     return int(edge_index.max()) + 1 if edge_index.numel() else 0
 
 
-def hook_and_contract(edge_index: Tensor, num_nodes: int) -> Components:
-    """:func:`connected_components` of checked int64 edges."""
+def hook_and_contract(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, int]:
+    """Labels and number of the components of checked int64 edges."""
     source, target = edge_index
     label, count = torch.arange(num_nodes, device=edge_index.device), num_nodes
     while source.numel():
@@ -105,7 +105,7 @@ def hook_and_contract(edge_index: Tensor, num_nodes: int) -> Components:
         alive = (source != target).nonzero().view(-1)
         source, target = source.index_select(0, alive), target.index_select(0, alive)
         label = coarse.index_select(0, label)
-    return Components(label, count)
+    return label, count
 
 
 def _hook_once(high: Tensor, low: Tensor, num_nodes: int) -> Tensor:

@@ -1,10 +1,10 @@
-"""Which nodes a threshold joins, with Eq. 3 evaluated only where it decides.
+r"""Which nodes a threshold joins, with Eq. 3 evaluated only where it decides.
 
 Only the partition matters, so most edges need no affinity row at all:
 
-- :math:`S^s \\le 1`, so an edge with :math:`\\omega_f S^f + \\omega_s \\le \\tau` is out.
-- For unit tokens :math:`|(m_i - m_j) F_k^\\top| \\le \\lVert m_i - m_j \\rVert`, with m the mean tokens of the two
-  ends, so :math:`S^s \\ge 1 - \\lVert m_i - m_j \\rVert`, and an edge for which that is enough is in.
+- :math:`S^s \le 1`, so an edge with :math:`\omega_f S^f + \omega_s \le \tau` is out.
+- For unit tokens :math:`|(m_i - m_j) F_k^\top| \le \lVert m_i - m_j \rVert`, with m the mean tokens of the two
+  ends, so :math:`S^s \ge 1 - \lVert m_i - m_j \rVert`, and an edge for which that is enough is in.
 - An edge between nodes that are joined already decides nothing.
 
 What is left is evaluated, most promising edges first, dropping those that became joined meanwhile. The partition is
@@ -58,8 +58,7 @@ def group_pairs(x: Tensor, state: AffinityState, threshold: float, feature_weigh
 
 def _components_above(edges: Tensor, score: Tensor, threshold: float, num_nodes: int) -> tuple[Tensor, int]:
     above = (score > threshold).nonzero().view(-1)
-    label, count = hook_and_contract(edges.index_select(1, above), num_nodes)
-    return label, int(count)
+    return hook_and_contract(edges.index_select(1, above), num_nodes)
 
 
 def _join(
@@ -95,8 +94,7 @@ def _apart(edges: Tensor, score: Tensor, label: Tensor, ends: Tensor | None = No
 
 
 def _touched_rows(state: AffinityState, edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean affinity rows of the supernodes that the edges touch, the number of columns of each, and the edges
-    between them."""
+    """What Eq. 3 needs: mean affinity rows of the supernodes touched, their numbers of columns, the edges in them."""
     touched = torch.zeros(state.layout.num_nodes, dtype=torch.bool, device=edges.device)
     touched.index_fill_(0, edges.flatten(), True)
     index = touched.nonzero().view(-1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -49,39 +50,38 @@ class Partition:
             TypeError: ``shape`` is no sequence.
             ValueError: a shape that does not have as many cells as the graph has tokens, or not one for each graph.
 
-        Host syncs: one.
+        Host syncs: one, and one more for a list of shapes.
         """
+        kept = self.keep.nonzero().view(-1)
         if _is_pair(shape):
-            shapes, single = [shape] * len(self.sizes), True
-        elif isinstance(shape, Sequence):
-            shapes, single = list(shape), False
-        else:
+            height, width = shape
+            self._check_cells([(height, width)] * len(self.sizes))
+            grid = self.cluster.view(len(self.sizes), height * width)
+            masks = grid.index_select(0, self.batch.index_select(0, kept)) == kept.unsqueeze(1)
+            return masks.view(kept.numel(), height, width)
+        if not isinstance(shape, Sequence):
             raise TypeError(f"'shape' must be (height, width) or a list of such pairs, got {describe(shape)}")
-        if len(shapes) != len(self.sizes) or not all(_is_pair(each) for each in shapes):
+        shapes: list[tuple[int, int]] = list(shape)  # type: ignore[arg-type]
+        if len(shapes) != len(self.sizes) or not all(map(_is_pair, shapes)):
             raise ValueError(
-                f"'shape' must be (height, width), or one such pair for each of the {len(self.sizes)} graphs, got {shape}"
+                "'shape' must be (height, width), or one such pair for each of the "
+                f"{len(self.sizes)} graphs, got {shape}"
             )
-        for graph, (size, (height, width)) in enumerate(zip(self.sizes, shapes, strict=True)):  # type: ignore[misc]
+        self._check_cells(shapes)
+        kept_of = kept.split(torch.bincount(self.batch.index_select(0, kept), minlength=len(shapes)).tolist())
+        tokens_of = self.cluster.split(list(self.sizes))
+        return [
+            (tokens == kept.unsqueeze(1)).view(kept.numel(), height, width)
+            for tokens, kept, (height, width) in zip(tokens_of, kept_of, shapes, strict=True)
+        ]
+
+    def _check_cells(self, shapes: Sequence[tuple[int, int]]) -> None:
+        for graph, (size, (height, width)) in enumerate(zip(self.sizes, shapes, strict=True)):
             if height * width != size:
                 raise ValueError(f"'shape' must have {size} cells, the tokens of graph {graph}, got {(height, width)}")
-        kept = self.keep.nonzero().view(-1)
-        if single:
-            return self._masks_of_equal_graphs(kept).view(kept.numel(), *shape)  # type: ignore[arg-type]
-        graph_of = self.batch.index_select(0, kept).tolist()
-        masks, start = [], 0
-        for graph, (size, pair) in enumerate(zip(self.sizes, shapes, strict=True)):
-            inside = kept[torch.tensor([index for index, of in enumerate(graph_of) if of == graph], dtype=torch.long)]
-            masks.append((self.cluster[start : start + size] == inside.unsqueeze(1)).view(inside.numel(), *pair))  # type: ignore[misc]
-            start += size
-        return masks
-
-    def _masks_of_equal_graphs(self, kept: Tensor) -> Tensor:
-        size = self.sizes[0] if self.sizes else 0
-        grid = self.cluster.view(len(self.sizes), size)
-        return grid.index_select(0, self.batch.index_select(0, kept)) == kept.unsqueeze(1)
 
 
-def _is_pair(shape: object) -> bool:
+def _is_pair(shape: object) -> TypeGuard[tuple[int, int]]:
     return isinstance(shape, Sequence) and len(shape) == 2 and all(isinstance(side, int) for side in shape)
 
 
@@ -129,5 +129,3 @@ class Hierarchy:
         if len(partitions) != len(self.levels):
             raise ValueError("'semantic_tree' needs a hierarchy with semantic levels, got one made with semantic=False")
         return merge_tree(partitions)
-
-

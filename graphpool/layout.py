@@ -68,7 +68,7 @@ class Layout:
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """The rows of each graph."""
-        return x.split(self.sizes)
+        return torch.split(x, list(self.sizes))
 
     def pad(self, x: Tensor) -> Tensor:
         """``[num_nodes, *] -> [num_graphs, largest, *]``, zero where there is no node."""
@@ -99,7 +99,8 @@ def product(left: Tensor, layout: Layout, right: Tensor, right_layout: Layout, *
         pieces = zip(layout.split(left), right_layout.split(right), strict=True)
         parts = [rows @ matrix.T if transposed else rows[:, : matrix.size(0)] @ matrix for rows, matrix in pieces]
         return torch.cat([left.new_zeros(0, columns), *(F.pad(part, (0, columns - part.size(1))) for part in parts)])
-    out = left.new_zeros(left.size(0), columns) if transposed and not right_layout.uniform else left.new_empty(left.size(0), columns)
+    filled = right_layout.uniform or not transposed
+    out = (left.new_empty if filled else left.new_zeros)(left.size(0), columns)
     for rows, matrix, part in zip(layout.split(left), right_layout.split(right), layout.split(out), strict=True):
         if transposed:
             torch.mm(rows, matrix.T, out=part[:, : matrix.size(0)])

@@ -24,7 +24,7 @@ class _AddNeighbours(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, edge_index: Tensor, num_targets: int) -> Tensor:
         ctx.save_for_backward(x, weight, edge_index)
         source, target = edge_index
-        if x.is_cuda:  # atomics would be out of order, and sorting wants all rows at once
+        if x.device.type == "cuda":  # atomics would be out of order, and sorting wants all rows at once
             return add_rows(take_rows(x, source) * weight.unsqueeze(1), target, num_targets)
         step = max(1, _CHUNK_BYTES // max(1, x.size(1) * x.element_size()))
         out = widen(x).new_zeros(num_targets, x.size(1))
@@ -35,7 +35,7 @@ class _AddNeighbours(torch.autograd.Function):
         return out.to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, edge_index = ctx.saved_tensors
         grad = grads[0]
         grad_x = grad_weight = None

@@ -104,6 +104,7 @@ class OnlineAgglomerativePooling(nn.Module):
         self.features, self.logits, self.center = features, logits, center
         self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
 
+    @torch.compiler.disable  # shapes follow from the data: one clean graph break instead of many
     @torch.no_grad()
     def forward(
         self,
@@ -146,7 +147,7 @@ class OnlineAgglomerativePooling(nn.Module):
         if values is None and self.center != "none":
             values = F.normalize(widen(x), dim=1)
         channels = tokens.size(1)
-        # what Eq. 6 averages: the tokens, to compare supernodes by, and beside them what is to be returned, if different
+        # Eq. 6 averages the tokens, to compare supernodes by, and beside them what is to be returned, if different
         sources = tokens if values is None else torch.cat([tokens, widen(values)], dim=1)
         state = AffinityState.start(tokens, layout, values=sources, anchors=self.anchors)
         edges = _undirected(graph.edge_index, x.size(0))
@@ -212,7 +213,7 @@ class OnlineAgglomerativePooling(nn.Module):
 
 
 def _check_thresholds(name: str, thresholds: Sequence[float]) -> tuple[float, ...]:
-    if not isinstance(thresholds, Sequence) or isinstance(thresholds, str) or not thresholds:
+    if not isinstance(thresholds, Sequence) or not thresholds:
         raise TypeError(f"'{name}' must be a non-empty sequence of numbers, got {describe(thresholds)}")
     return tuple(check_number(name, threshold, -1, 1, open_low=True) for threshold in thresholds)
 

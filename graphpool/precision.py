@@ -26,8 +26,7 @@ def full_precision(device: torch.device) -> AbstractContextManager[Any]:
 
 @contextmanager
 def _ieee_products() -> Iterator[None]:
-    switches = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul] if _HAS_SWITCHES else []
-    if not switches:  # torch < 2.9
+    if not _SWITCHES:
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
         try:
@@ -35,14 +34,18 @@ def _ieee_products() -> Iterator[None]:
         finally:
             torch.set_float32_matmul_precision(before)
         return
-    kept = [switch.fp32_precision for switch in switches]
-    for switch in switches:
+    kept = [switch.fp32_precision for switch in _SWITCHES]
+    for switch in _SWITCHES:
         switch.fp32_precision = "ieee"
     try:
         yield
     finally:
-        for switch, value in zip(switches, kept, strict=True):
+        for switch, value in zip(_SWITCHES, kept, strict=True):
             switch.fp32_precision = value
 
 
-_HAS_SWITCHES = hasattr(torch.backends.cuda.matmul, "fp32_precision") and hasattr(torch.backends.mkldnn, "matmul")
+# one switch for each backend since torch 2.9
+_BACKENDS: list[Any] = [torch.backends.cuda, torch.backends.mkldnn]
+_SWITCHES = [
+    backend.matmul for backend in _BACKENDS if hasattr(getattr(backend, "matmul", None), "fp32_precision")
+]

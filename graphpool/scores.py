@@ -61,7 +61,7 @@ class LinearEdgeScore(nn.Module):
         if x.size(1) != self.in_channels:
             raise ValueError(f"'x' must have {self.in_channels} channels (in_channels), got {x.size(1)}")
         raw = linear_on_edges(self.lin, x, graph.edge_index)
-        return {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "identity": torch.clone}[self.activation](raw)
+        return raw if self.activation == "identity" else getattr(torch, self.activation)(raw)
 
     def extra_repr(self) -> str:
         return f"in_channels={self.in_channels}, activation={self.activation!r}"

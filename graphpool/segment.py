@@ -84,7 +84,7 @@ class _AddRows(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, cluster: Tensor, num_clusters: int) -> Tensor:
         ctx.save_for_backward(cluster)
         flat = widen(x).flatten(1) if x.dim() > 1 else widen(x).unsqueeze(1)
-        if x.is_cuda:
+        if x.device.type == "cuda":
             cluster, order = torch.sort(cluster, stable=True)
             offsets = torch.searchsorted(cluster, torch.arange(num_clusters + 1, device=x.device))
             out = torch.segment_reduce(flat.index_select(0, order), "sum", offsets=offsets, unsafe=True, initial=0)
@@ -93,8 +93,9 @@ class _AddRows(torch.autograd.Function):
         return out.view(num_clusters, *x.shape[1:]).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        return take_rows(grads[0], *ctx.saved_tensors), None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (cluster,) = ctx.saved_tensors
+        return take_rows(grads[0], cluster), None, None
 
 
 class _TakeRows(torch.autograd.Function):
@@ -105,5 +106,6 @@ class _TakeRows(torch.autograd.Function):
         return x.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        return add_rows(grads[0], *ctx.saved_tensors, ctx.num_rows), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (index,) = ctx.saved_tensors
+        return add_rows(grads[0], index, ctx.num_rows), None

@@ -140,5 +140,3 @@ def unit_tokens(x: Tensor, layout: Layout, center: str) -> Tensor:
         vanished = (peak[1] <= _VANISHED * peak[0]).index_select(0, layout.batch)
         x = torch.where(vanished.unsqueeze(1), x, centred)
     return F.normalize(x, dim=1)
-
-

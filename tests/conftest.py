@@ -94,7 +94,7 @@ def non_contiguous() -> Case:
     wide = torch.stack([case.batch, case.batch], dim=1)
     x = case.x.T.contiguous().T
     edge_index = case.edge_index.T.contiguous().T
-    assert not (x.is_contiguous() or edge_index.is_contiguous() or wide[:, 0].is_contiguous())
+    assert not any(tensor.is_contiguous() for tensor in (x, edge_index, wide[:, 0]))
     return replace(case, x=x, edge_index=edge_index, batch=wide[:, 0])
 
 

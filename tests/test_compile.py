@@ -1,4 +1,4 @@
-"""Compilation of what users call: without the run-time type checker of the other tests, hence in a process of its own."""
+"""Compilation of what users call: without the tests' run-time type checker, hence in a process of its own."""
 
 import subprocess
 import sys
@@ -7,6 +7,16 @@ from pathlib import Path
 
 def test_compiled_operators() -> None:
     here = Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", here / "compile_cases.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        here / "compile_cases.py",
+    ]
     run = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]

@@ -241,9 +241,7 @@ def test_centring_separates_tokens_that_share_a_direction() -> None:
     with pytest.warns(UserWarning, match="center='graph'"):
         merged = OnlineAgglomerativePooling()(shifted, edges)
     assert merged.levels[0].instance.area.tolist() == [144]
-    plain, centred = (
-        OnlineAgglomerativePooling(center="graph")(tokens, edges) for tokens in (x, shifted)
-    )
+    plain, centred = (OnlineAgglomerativePooling(center="graph")(tokens, edges) for tokens in (x, shifted))
     assert len(centred.levels[0].instance.area) > 3
     for one, other in zip(partitions(plain), partitions(centred), strict=True):
         assert torch.equal(one.cluster, other.cluster)
@@ -330,14 +328,18 @@ def test_bfloat16_keys_stray_little_from_single_precision() -> None:
 def test_runs_twice_with_the_same_bits() -> None:
     x, edges = regions(12, 12, 24), grid_graph(12, 12)
     for one, other in zip(
-        partitions(OnlineAgglomerativePooling()(x, edges)), partitions(OnlineAgglomerativePooling()(x, edges)), strict=True
+        partitions(OnlineAgglomerativePooling()(x, edges)),
+        partitions(OnlineAgglomerativePooling()(x, edges)),
+        strict=True,
     ):
         assert torch.equal(one.x, other.x)
 
 
 def test_masks_of_a_batch_of_grids() -> None:
     photos = torch.cat([regions(6, 5, 12), regions(6, 5, 12)])
-    hierarchy = OnlineAgglomerativePooling(min_area=2)(photos, grid_graph(6, 5, 2), torch.arange(2).repeat_interleave(30))
+    hierarchy = OnlineAgglomerativePooling(min_area=2)(
+        photos, grid_graph(6, 5, 2), torch.arange(2).repeat_interleave(30)
+    )
     for partition in partitions(hierarchy):
         masks = partition.masks((6, 5))
         assert masks.shape == (int(partition.keep.sum()), 6, 5)

@@ -135,7 +135,9 @@ def check_token_vote(case: Case) -> None:
 def check_grid_graph(case: Case) -> None:
     height, width, copies = 1 + case.x.size(0) % 5, 1 + case.edge_index.size(1) % 4, 1 + case.num_graphs % 3
     for connectivity, reach in ((4, 1), (8, 2)):
-        row, column = (axis.flatten() for axis in torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))
+        row, column = (
+            axis.flatten() for axis in torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        )
         down, right = (row.unsqueeze(0) - row.unsqueeze(1)).abs(), (column.unsqueeze(0) - column.unsqueeze(1)).abs()
         near = (down + right >= 1) & (down + right <= reach) & (down <= 1) & (right <= 1)
         dense = torch.block_diag(*[near.int()] * copies)
@@ -170,7 +172,9 @@ def per_graph(case: Case) -> list[tuple[Tensor, Tensor]]:
     for graph in range(case.num_graphs):
         nodes = (case.graph_of == graph).nonzero().view(-1)
         inside = (
-            case.graph_of[case.edge_index[0].long()] == graph if len(nodes) else torch.zeros(case.edge_index.size(1)).bool()
+            case.graph_of[case.edge_index[0].long()] == graph
+            if len(nodes)
+            else torch.zeros(case.edge_index.size(1)).bool()
         )
         edges = case.edge_index.long()[:, inside] - (int(nodes[0]) if len(nodes) else 0)
         graphs.append((case.x[nodes].double(), edges))
@@ -271,7 +275,7 @@ def check_components_type(case: Case) -> None:
 
 def check_pooled_type(case: Case) -> None:
     pooled = AgglomerativePool(0.6, features="sum")(case.x, case.edge_index, case.edge_attr, case.batch)
-    x, edge_index, edge_attr, batch, *_ = pooled
+    x, edge_index, _, batch, *_ = pooled
     assert x is pooled.x
     assert torch.equal(pooled.lift(), x[pooled.cluster])
     select = pooled.to_select_output()
