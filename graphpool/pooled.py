@@ -24,8 +24,8 @@ class Pooled(NamedTuple):
 
     Attributes:
         x: features of the supernodes, ``[K, channels]``.
-        edge_index: edges between supernodes, ``[2, E']``, each once, without self-loops, sorted.
-        edge_attr: their attributes, ``[E', *]``, or ``None``.
+        edge_index: edges between supernodes, ``[2, num_coarse_edges]``, each once, without self-loops, sorted.
+        edge_attr: their attributes, ``[num_coarse_edges, ...]``, or ``None``.
         batch: graph of each supernode, ``[K]``, sorted.
         cluster: supernode of each input node, ``[N]``.
         score: score of each input edge, ``[E]``, or ``None``.

@@ -46,6 +46,4 @@ def _ieee_products() -> Iterator[None]:
 
 # one switch for each backend since torch 2.9
 _BACKENDS: list[Any] = [torch.backends.cuda, torch.backends.mkldnn]
-_SWITCHES = [
-    backend.matmul for backend in _BACKENDS if hasattr(getattr(backend, "matmul", None), "fp32_precision")
-]
+_SWITCHES = [backend.matmul for backend in _BACKENDS if hasattr(getattr(backend, "matmul", None), "fp32_precision")]
