@@ -149,6 +149,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # tensors are small here, and threads that wait for each other on a busy machine are slow
 
 
 @pytest.fixture

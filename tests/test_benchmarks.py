@@ -103,7 +103,7 @@ def test_oap_cost(tmp_path: Path, center: str) -> None:
         assert row["peak_copies"] is None or row["peak_copies"] >= 0
         shares = [row[f"share_{step}"] for step in ("edges", "merge", "semantic", "rest")]
         assert all(0 <= share <= 1 for share in shares)
-        assert sum(shares) == pytest.approx(1, abs=0.2)  # medians
+        assert sum(shares) == pytest.approx(1)
 
 
 def test_features_of_another_shape_are_refused(tmp_path: Path) -> None:

@@ -108,7 +108,11 @@ def test_single_precision_groups_as_double_does() -> None:
 @pytest.mark.parametrize("center", ["none", "graph"])
 @pytest.mark.parametrize("features", ["vote", "mean"])
 @pytest.mark.parametrize("feature_weight", [0.6, 1.0])
-def test_batch_of_equal_graphs_is_a_loop_bit_for_bit(center: str, features: str, feature_weight: float) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_batch_of_equal_graphs_is_a_loop_bit_for_bit(
+    center: str, features: str, feature_weight: float, threads: int
+) -> None:
+    torch.set_num_threads(threads)
     pool = OnlineAgglomerativePooling(center=center, features=features, feature_weight=feature_weight)
     for height, width, channels in ((8, 8, 16), (14, 9, 40)):
         photos = [regions(height, width, channels, 3 + 4 * index) for index in range(4)]
