@@ -77,22 +77,29 @@ def affinity_rows(sums: Tensor, layout: Layout, columns: Columns) -> Tensor:
 
 
 def affinity_matrix(columns: Columns) -> Tensor:
-    """All rows of A where the columns are all the tokens. On CPU, half of the symmetric product is copied instead."""
+    """All rows of A where the columns are all the tokens, ``[num_tokens, most tokens of a graph]``."""
     tokens, layout = columns.tokens, columns.layout
-    if tokens.requires_grad or not tokens.is_cpu or tokens.size(1) < _FEWEST_CHANNELS:
+    if not tokens.is_cpu:
         return affinity_rows(tokens, layout, columns)
     out = tokens.new_empty(layout.num_nodes, layout.largest)
     with full_precision(tokens.device):
         for own, rows in zip(layout.split(tokens), layout.split(out), strict=True):
-            _fill_symmetric(own, rows)
+            rows[:, own.size(0) :] = 0
+            affinity_block(own, own, rows[:, : own.size(0)], symmetric=True)
     return out
 
 
-def _fill_symmetric(tokens: Tensor, out: Tensor) -> None:
-    size = tokens.size(0)
-    out[:, size:] = 0
+def affinity_block(rows: Tensor, columns: Tensor, out: Tensor, *, symmetric: bool) -> None:
+    """The product of ``rows`` with the transposed ``columns`` of one graph on CPU, written to ``out``.
+
+    If it is symmetric (both are the same), half of it is copied instead of multiplied, where that is quicker.
+    """
+    size = rows.size(0)
+    if not symmetric or rows.size(1) < _FEWEST_CHANNELS:
+        torch.mm(rows, columns.T, out=out)
+        return
     step = max(1, -(-size // _BLOCKS))
     for start in range(0, size, step):
         stop = min(start + step, size)
-        torch.mm(tokens[start:stop], tokens[start:].T, out=out[start:stop, start:size])
-        out[stop:size, start:stop] = out[start:stop, stop:size].T
+        torch.mm(rows[start:stop], columns[start:].T, out=out[start:stop, start:])
+        out[stop:, start:stop] = out[start:stop, stop:].T

@@ -14,7 +14,8 @@ from graphpool.layout import Layout
 from graphpool.pooled import Pooled
 from graphpool.precision import widen
 from graphpool.segment import add_rows, average_rows, take_rows
-from graphpool.similarity import distance_on_edges, dot_on_edges
+from graphpool.similarity import dot_on_edges
+from graphpool.spatial import spatial_similarity
 from graphpool.state import CENTERS, AffinityState, unit_tokens
 from graphpool.vote import LOGITS
 
@@ -174,8 +175,7 @@ class AgglomerativePool(nn.Module):
                 return dot_on_edges(unit, edge_index).to(x.dtype)
             # both directions of an edge score the same, and Eq. 3 is what costs
             pairs, group = _pairs(edge_index, x.size(0))
-            state = state.detach()
-            spatial = 1 - distance_on_edges(state.mean_rows(), pairs) / state.columns_of.index_select(0, pairs[0])
+            spatial = spatial_similarity(state.detach(), pairs)
             score = self.feature_weight * dot_on_edges(unit, pairs) + (1 - self.feature_weight) * spatial
             return score.index_select(0, group).to(x.dtype)
 

@@ -1,0 +1,43 @@
+"""Eq. 3 on all edges of a batch, from the state of its hierarchy."""
+
+import torch
+from torch import Tensor
+
+from graphpool.affinity import affinity_block, check_fits
+from graphpool.precision import full_precision
+from graphpool.similarity import distance_on_edges
+from graphpool.state import AffinityState
+
+
+def spatial_similarity(state: AffinityState, pairs: Tensor) -> Tensor:
+    """Similarity of the affinity rows at both ends of each pair of supernodes, ``[num_pairs]``; pairs sorted by graph.
+
+    On CPU the rows of one graph at a time are made, compared and forgotten: they stay in the cache, and memory is that
+    of the largest graph. On CUDA all rows are made at once.
+    """
+    if state.rows is None and state.sums.is_cpu:
+        return _graph_by_graph(state, pairs)
+    return 1 - distance_on_edges(state.mean_rows(), pairs) / state.columns_of.index_select(0, pairs[0])
+
+
+def _graph_by_graph(state: AffinityState, pairs: Tensor) -> Tensor:
+    layout, columns = state.layout, state.columns
+    check_fits(layout.largest, columns)
+    borders = torch.searchsorted(pairs[0].contiguous(), layout.ptr).tolist()
+    out = state.sums.new_empty(pairs.size(1))
+    # fresh pages cost more than the product of small graphs
+    buffer = state.sums.new_empty(layout.largest * columns.layout.largest)
+    first_node = 0
+    with full_precision(out.device):
+        for graph, (sums, tokens) in enumerate(
+            zip(layout.split(state.mean), columns.layout.split(columns.tokens), strict=True)
+        ):
+            part = slice(borders[graph], borders[graph + 1])
+            if part.start < part.stop:
+                rows = buffer[: sums.size(0) * tokens.size(0)].view(sums.size(0), tokens.size(0))
+                affinity_block(sums, tokens, rows, symmetric=state.merged_nothing and columns.index is None)
+                out[part] = 1 - distance_on_edges(rows, pairs[:, part] - first_node) / tokens.size(0)
+            first_node += sums.size(0)
+    return out
+
+
