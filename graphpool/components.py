@@ -97,18 +97,22 @@ def _count_nodes(edge_index: Tensor) -> int:
 def hook_and_contract(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, int]:
     """Labels and number of the components of checked int64 edges."""
     source, target = edge_index
-    label, count = torch.arange(num_nodes, device=edge_index.device), num_nodes
+    count, rounds = num_nodes, []
     while source.numel():
-        coarse = _hook_once(torch.maximum(source, target), torch.minimum(source, target), count)
-        count = int(coarse.amax()) + 1
+        coarse, count = _hook_once(torch.maximum(source, target), torch.minimum(source, target), count)
         source, target = coarse.index_select(0, source), coarse.index_select(0, target)
         alive = (source != target).nonzero().view(-1)
         source, target = source.index_select(0, alive), target.index_select(0, alive)
-        label = coarse.index_select(0, label)
+        rounds.append(coarse)
+    if not rounds:
+        return torch.arange(num_nodes, device=edge_index.device), num_nodes
+    label = rounds.pop()
+    while rounds:  # from the smallest graph back to the first
+        label = label.index_select(0, rounds.pop())
     return label, count
 
 
-def _hook_once(high: Tensor, low: Tensor, num_nodes: int) -> Tensor:
+def _hook_once(high: Tensor, low: Tensor, num_nodes: int) -> tuple[Tensor, int]:
     """Hooks each node to its smallest neighbour below it; the trees that result, numbered by their roots."""
     nodes = torch.arange(num_nodes, device=high.device)
     parent = nodes.scatter_reduce(0, high, low, "amin")
@@ -116,7 +120,8 @@ def _hook_once(high: Tensor, low: Tensor, num_nodes: int) -> Tensor:
         parent = grandparent
     # A root is the smallest node of its tree, so counting roots in order keeps the order of first nodes. The running
     # sum does what torch.unique would do, 60 times faster.
-    return (parent == nodes).cumsum(0).sub_(1).index_select(0, parent)
+    rank = (parent == nodes).cumsum(0)
+    return rank.sub(1).index_select(0, parent), int(rank[-1])
 
 
 def _fixed_sweeps(edge_index: Tensor, num_nodes: int, edge_mask: Tensor | None) -> Components:

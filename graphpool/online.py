@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
 from graphpool.contract import distinct
-from graphpool.grouping import group_edges, group_pairs
+from graphpool.grouping import Rule, group_edges, group_pairs
 from graphpool.hierarchy import Hierarchy, Level, Partition
 from graphpool.layout import Layout
 from graphpool.precision import widen
@@ -155,7 +155,7 @@ class OnlineAgglomerativePooling(nn.Module):
         levels = []
         for threshold, semantic_threshold in zip(self.thresholds, self.semantic_thresholds, strict=True):
             seen = tokens if features is None else features[:, :channels]
-            cluster, count = group_edges(seen, state, edges, threshold, self.feature_weight)
+            cluster, count = group_edges(seen, state, edges, Rule(threshold, self.feature_weight))
             if features is None:
                 self._warn_if_all_merged(count, layout)
             features, state = self._merge(features, sources, state, cluster, count)
@@ -163,7 +163,8 @@ class OnlineAgglomerativePooling(nn.Module):
             instance = self._partition(features, channels, state, layout, x.dtype)
             semantic = None
             if self.semantic:
-                cluster, count = group_pairs(features[:, :channels], state, semantic_threshold, self.feature_weight)
+                rule = Rule(semantic_threshold, self.feature_weight)
+                cluster, count = group_pairs(features[:, :channels], state, rule)
                 merged, apart = self._merge(features, sources, state, cluster, count)
                 semantic = self._partition(merged, channels, apart, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic))

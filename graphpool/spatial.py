@@ -39,5 +39,3 @@ def _graph_by_graph(state: AffinityState, pairs: Tensor) -> Tensor:
                 out[part] = 1 - distance_on_edges(rows, pairs[:, part] - first_node) / tokens.size(0)
             first_node += sums.size(0)
     return out
-
-

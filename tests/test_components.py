@@ -37,7 +37,7 @@ def count_rounds(monkeypatch: pytest.MonkeyPatch, edge_index: Tensor, num_nodes:
     rounds = 0
     hook_once = graphpool.components._hook_once
 
-    def counted(*args: Tensor) -> Tensor:
+    def counted(*args: Tensor) -> tuple[Tensor, int]:
         nonlocal rounds
         rounds += 1
         return hook_once(*args)

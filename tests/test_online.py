@@ -230,6 +230,19 @@ def test_vote_in_chunks_equals_the_vote_at_once(monkeypatch: pytest.MonkeyPatch)
         torch.testing.assert_close(one.x, other.x, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("feature_weight", [0.6, 1.0])
+def test_pairs_in_blocks_are_grouped_as_pairs_at_once(feature_weight: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, edges = torch.cat([torch.randn(81, 5), torch.randn(20, 5)]), grid_graph(9, 9)
+    edges = torch.cat([edges, grid_graph(5, 4) + 81], dim=1)
+    batch = torch.tensor([0] * 81 + [1] * 20)
+    pool = OnlineAgglomerativePooling(feature_weight=feature_weight)
+    whole = pool(x, edges, batch)
+    monkeypatch.setattr(graphpool.grouping, "_BLOCK_PAIRS", {"cpu": 2 * 81 * 7})
+    for one, other in zip(partitions(whole), partitions(pool(x, edges, batch)), strict=True):
+        assert torch.equal(one.cluster, other.cluster)
+        assert torch.equal(one.x, other.x)
+
+
 def test_mean_features_are_averages_of_tokens() -> None:
     x, edges = regions(9, 9, 16), grid_graph(9, 9)
     tokens = F.normalize(x, dim=1)
