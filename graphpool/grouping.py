@@ -47,13 +47,13 @@ class Groups(NamedTuple):
     """A partition of the supernodes so far: group of each, ``[K]``, and how many there are."""
 
     label: Tensor
-    count: int
+    num_groups: int
 
     def join(self, edges: Tensor, chosen: Tensor) -> "Groups":
         """After contracting the chosen ones of some edges."""
         index = chosen.nonzero().view(-1)
-        finer, count = hook_and_contract(self.label[edges.index_select(1, index)], self.count)
-        return Groups(finer.index_select(0, self.label), count)
+        finer, num_groups = hook_and_contract(self.label[edges.index_select(1, index)], self.num_groups)
+        return Groups(finer.index_select(0, self.label), num_groups)
 
     def apart(self, edges: Tensor) -> Tensor:
         """Which edges join different groups, as indices."""

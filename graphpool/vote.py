@@ -12,7 +12,7 @@ from graphpool.precision import full_precision, widen
 from graphpool.segment import take_rows
 
 LOGITS = ("sum", "mean")
-_CHUNK_BYTES = 2**26
+_CHUNK_BYTES = {True: 2**24, False: 2**28}  # on CPU, elsewhere
 
 
 def token_vote(
@@ -91,12 +91,14 @@ def vote_by_sums(
 ) -> Tensor:
     """Weighted average of ``values`` for each supernode, before normalisation, from running sums of tokens.
 
-    ``values`` has a row for each column token. Supernodes are taken in chunks of every graph, so that the weights of
-    all of them never stand side by side.
+    ``values`` has a row for each column token. The weights of all supernodes never stand side by side: on CPU they are
+    made for one graph at a time, on CUDA for a part of every graph at a time.
     """
-    width = max(1, layout.num_graphs * columns.layout.largest * sums.element_size())
-    step = max(1, _CHUNK_BYTES // width)
-    if torch.compiler.is_compiling() or step >= layout.largest:
+    step = max(1, _CHUNK_BYTES[sums.is_cpu] // max(1, columns.layout.largest * sums.element_size()))
+    if sums.is_cpu:
+        return _vote_graph_by_graph(sums, layout, columns, values, temperature, area, step)
+    step = max(1, step // max(1, layout.num_graphs))
+    if step >= layout.largest:
         return vote_by_rows(affinity_rows(sums, layout, columns), layout, columns, values, temperature, area)
     place = torch.arange(layout.num_nodes, device=sums.device) - layout.ptr.index_select(0, layout.batch)
     parts, order = [], []
@@ -108,6 +110,20 @@ def vote_by_sums(
         parts.append(vote_by_rows(rows, part, columns, values, temperature, chosen))
         order.append(index)
     return take_rows(torch.cat(parts), torch.cat(order).argsort())
+
+
+def _vote_graph_by_graph(
+    sums: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None, step: int
+) -> Tensor:
+    scale = sums.new_full((layout.num_nodes, 1), 1 / temperature)
+    queries = sums * (scale if area is None else scale / area.to(sums.dtype).unsqueeze(1))
+    parts = [values.new_zeros(0, values.size(1))]
+    with full_precision(sums.device):
+        for query, keys, value in zip(
+            layout.split(queries), columns.layout.split(columns.tokens), columns.layout.split(values), strict=True
+        ):
+            parts += [(part @ keys.T).softmax(1) @ value for part in query.split(step)]
+    return torch.cat(parts)
 
 
 def vote_by_rows(

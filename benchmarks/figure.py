@@ -1,0 +1,59 @@
+"""One look for all figures. Matplotlib is asked for only when something is drawn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+#: Colours that colour-blind readers can tell apart (Okabe and Ito).
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999999")
+_STYLE = {
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "font.size": 9,
+    "svg.fonttype": "none",
+}
+
+
+def require_matplotlib() -> None:
+    """Raises what to do where matplotlib is missing."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise click.UsageError("--plot needs matplotlib: pip install 'graphpool[plot]'") from error
+
+
+@contextmanager
+def drawn_to(path: Path, panels: int, size: tuple[float, float]) -> Iterator[list["Axes"]]:
+    """Axes side by side, to draw on in the block; ``size`` in inches. Written to ``path`` in the end."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(1, panels, squeeze=False)
+        yield list(axes[0])
+        figure.savefig(path, dpi=160)
+
+
+def plain_ticks(axis: "Axis") -> None:
+    """Ticks at 1, 3, 10, 30 ... of a logarithmic axis, written out, for ratios."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))

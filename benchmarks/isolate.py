@@ -1,0 +1,97 @@
+"""Calls in a process of their own, with limits on time and memory that hold."""
+
+import gc
+import multiprocessing
+import resource
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Literal, TypeVar
+
+import torch
+
+T = TypeVar("T")
+_PRELOADED = ["torch", "torch_geometric.nn", "scipy.sparse.csgraph", "graphpool"]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a call has no result."""
+
+    cause: Literal["time", "memory", "error"]
+    message: str
+
+
+def in_fresh_process(function: Callable[..., T], *args: object) -> T | Failed:
+    """``function(*args)`` in a process that has imported the libraries and done nothing else.
+
+    The process is forked from a server without threads, allocations or a CUDA context, so that it starts within
+    milliseconds and nothing of an earlier measurement is left in it. It may die: see :func:`time_limit` and
+    :func:`memory_limit`. Exceptions come back as :class:`Failed`.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, function, args), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        result: T | Failed = receiver.recv()
+    except EOFError:  # it died
+        process.join()
+        return _cause_of_death(process.exitcode)
+    finally:
+        receiver.close()
+    process.join()
+    return result
+
+
+def _work(sender: Connection, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+    # PyG's layers script and use sparse CSR, about which torch warns; not what is measured here
+    warnings.simplefilter("ignore")
+    gc.freeze()  # what the libraries brought need not be looked through
+    try:
+        result = function(*args)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        result = Failed("memory", _first_line(error))
+    except Exception as error:
+        out_of_memory = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+        result = Failed("memory" if out_of_memory else "error", _first_line(error))
+    sender.send(result)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _cause_of_death(exit_code: int | None) -> Failed:
+    if exit_code == -signal.SIGALRM:
+        return Failed("time", "took longer than the limit")
+    if exit_code == -signal.SIGKILL:
+        return Failed("memory", "killed by the system, which had no memory left")
+    return Failed("error", f"its process ended with exit code {exit_code}")
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Kills this process if the block takes longer, in whatever library it is."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def memory_limit(gigabytes: float, device: torch.device) -> None:
+    """From here on, this process can allocate this much (10^9 bytes each) and no more, on the device it computes on."""
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, 1e9 * gigabytes / total), device)
+        return
+    with open("/proc/self/status") as status:
+        used = next(1024 * int(line.split()[1]) for line in status if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (used + int(1e9 * gigabytes), resource.RLIM_INFINITY))

@@ -1,0 +1,195 @@
+"""What Online Agglomerative Pooling costs, in products F F^T: ``python -m benchmarks.oap_cost``.
+
+That one product is the floor of anything that looks at the affinity of all tokens. The other end is the paper's
+Algorithm 1 written down literally, with dense masks.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.inputs import random_features, region_features
+from benchmarks.isolate import Failed, in_fresh_process
+from benchmarks.memory import peak_extra_bytes
+from benchmarks.oap_figure import draw
+from benchmarks.oap_steps import STEPS, time_shares
+from benchmarks.record import Record, Row, print_table
+from benchmarks.run import Run, benchmark_options
+from benchmarks.timing import measure
+from graphpool import OnlineAgglomerativePooling, grid_graph
+from tests.oracles.algorithm1 import algorithm1
+
+_COLUMNS = {
+    "features": "features",
+    "tokens": "tokens",
+    "channels": "channels",
+    "product_ms": "F F^T, ms",
+    "instance_ms": "instance, ms",
+    "semantic_ms": "and semantic, ms",
+    "dense_ms": "dense instance, ms",
+    "instance_ratio": "instance / F F^T",
+    "semantic_ratio": "and semantic / F F^T",
+    "dense_ratio": "dense / ours",
+    "peak_copies": "peak, copies of A",
+    "repeats": "repeats",
+}
+
+
+class Tokens:
+    """Token maps ``[batch, height, width, channels]`` as one batch of grids."""
+
+    def __init__(self, maps: Tensor, center: str) -> None:
+        self.num_graphs, height, width, channels = maps.shape
+        self.size, self.center, device = height * width, center, maps.device
+        self.x = maps.reshape(-1, channels)
+        self.grid = grid_graph(height, width)
+        self.edge_index = grid_graph(height, width, self.num_graphs, device=device)
+        self.batch = torch.arange(self.num_graphs, device=device).repeat_interleave(self.size)
+
+    def rows(self, dtype: torch.dtype) -> Tensor:
+        """Tokens by graph, centred if that is asked for."""
+        rows = self.x.to(dtype).view(self.num_graphs, self.size, -1)
+        return rows - rows.mean(dim=1, keepdim=True) if self.center == "graph" else rows
+
+    def pool(self, pool: OnlineAgglomerativePooling, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """Our partition of all tokens at every level."""
+        levels = pool(self.x.to(dtype), self.edge_index, self.batch).levels
+        return [level.instance.cluster for level in levels]
+
+    def dense(self, thresholds: tuple[float, ...], dtype: torch.dtype = torch.float32) -> list[Tensor]:
+        """The partition by the literal Algorithm 1, one graph after the other."""
+        labels: list[list[Tensor]] = []
+        for rows in self.rows(dtype).cpu():
+            levels = algorithm1(rows, self.grid, thresholds, semantic=False)
+            labels.append([graph.masks.argmax(0) for graph, _ in levels])
+        return [_numbered_on(parts) for parts in zip(*labels, strict=True)]
+
+
+def _numbered_on(parts: Sequence[Tensor]) -> Tensor:
+    """Labels of several graphs as one, those of each graph after those of the one before."""
+    first = [0, *itertools.accumulate(int(label.max()) + 1 for label in parts)]
+    return torch.cat([label + start for label, start in zip(parts, first, strict=False)])
+
+
+def load(file: Path, device: torch.device) -> Tensor:
+    """Token maps of a ``.npy`` file, ``[height, width, channels]`` or a batch of them."""
+    maps = torch.from_numpy(np.load(file))
+    if maps.dim() not in (3, 4) or not maps.is_floating_point():
+        raise click.UsageError(f"{file.name}: expected floats [H, W, d] or [B, H, W, d], got {list(maps.shape)}")
+    return (maps.unsqueeze(0) if maps.dim() == 3 else maps).float().to(device)
+
+
+def make(kind: str, side: int, channels: int, run: Run) -> Tensor:
+    """Token maps of one picture."""
+    generator = run.begin()
+    if kind == "regions":
+        x = region_features(side, side, channels, generator)
+    else:
+        x = random_features(side * side, channels, generator)
+    return x.view(1, side, side, channels).to(run.device)
+
+
+def check_partitions(name: str, tokens: Tokens, pool: OnlineAgglomerativePooling) -> None:
+    """Raises unless ours and the literal algorithm divide the tokens in the same way, in float64."""
+    ours, dense = tokens.pool(pool, torch.float64), tokens.dense(pool.thresholds, torch.float64)
+    for threshold, one, other in zip(pool.thresholds, ours, dense, strict=True):
+        if not torch.equal(one.cpu(), other):
+            raise RuntimeError(f"{name}: our partition at threshold {threshold} is not that of the dense algorithm")
+
+
+def peak_copies(make_maps: Callable[..., Tensor], args: tuple[object, ...], center: str, run: Run) -> float | None:
+    """Peak memory of our call beyond its input, in copies of A; in a process of its own."""
+    run.begin()
+    tokens, pool = Tokens(make_maps(*args), center), OnlineAgglomerativePooling(center=center)
+    tokens.pool(pool)
+    peak = peak_extra_bytes(lambda: tokens.pool(pool), run.device)
+    return None if peak is None else peak / (4 * tokens.num_graphs * tokens.size**2)
+
+
+def compare(name: str, maps: Tensor, center: str, run: Run) -> Row:
+    """One row, without memory: checks, then times."""
+    tokens = Tokens(maps, center)
+    whole = OnlineAgglomerativePooling(center=center)
+    instance = OnlineAgglomerativePooling(center=center, semantic=False)
+    unit = F.normalize(tokens.rows(torch.float32), dim=2)
+    check_partitions(name, tokens, instance)
+    timings = measure(
+        {
+            "product": lambda: unit @ unit.transpose(1, 2),
+            "semantic": lambda: tokens.pool(whole),
+            "instance": lambda: tokens.pool(instance),
+            "dense": lambda: tokens.dense(instance.thresholds),
+        },
+        run.device,
+        run.repeats,
+    )
+    shares = [time_shares(whole, tokens.x, tokens.edge_index, tokens.batch) for _ in range(run.repeats)]
+    product = timings["product"].seconds
+    return {
+        "features": name,
+        "tokens": tokens.size,
+        "channels": maps.size(3),
+        "graphs": tokens.num_graphs,
+        "product_ms": timings["product"].ms,
+        "instance_ms": timings["instance"].ms,
+        "semantic_ms": timings["semantic"].ms,
+        "dense_ms": timings["dense"].ms,
+        "instance_ratio": timings["instance"].seconds / product,
+        "semantic_ratio": timings["semantic"].seconds / product,
+        "dense_ratio": timings["dense"].seconds / timings["instance"].seconds,
+        **{f"share_{step}": float(np.mean([share[step] for share in shares])) for step in STEPS},
+        "repeats": timings["semantic"].repeats,
+        "dense_repeats": timings["dense"].repeats,
+        "supernodes": [int(label.max()) + 1 for label in tokens.pool(whole)],
+        "partitions_checked": True,
+    }
+
+
+def cases(run: Run, features: tuple[Path, ...]) -> Iterator[tuple[str, Callable[..., Tensor], tuple[object, ...]]]:
+    """Name, and how to make the token maps."""
+    for file in features:
+        yield file.stem, load, (file, run.device)
+    if features:
+        return
+    for kind in ("regions", "random"):
+        for side in (6, 10) if run.quick else (28, 56):
+            for channels in (16,) if run.quick else (384, 768):
+                yield kind, make, (kind, side, channels, run)
+
+
+@click.command()
+@click.option(
+    "--features",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Real token maps instead of the synthetic ones: .npy, [H, W, d] or [B, H, W, d].",
+)
+@click.option(
+    "--center", default="none", show_default=True, type=click.Choice(["graph", "none"]), help="As in the layer."
+)
+@benchmark_options
+def oap_cost(run: Run, features: tuple[Path, ...], center: str) -> None:
+    """Time and memory of Online Agglomerative Pooling against one product F F^T and the literal Algorithm 1."""
+    run.begin()
+    record = Record("oap_cost", run, {"center": center, "thresholds": OnlineAgglomerativePooling().thresholds})
+    for name, make_maps, args in cases(run, features):
+        row = compare(name, make_maps(*args), center, run)
+        copies = in_fresh_process(peak_copies, make_maps, args, center, run)
+        if isinstance(copies, Failed):
+            raise click.ClickException(f"{name}: memory could not be measured: {copies.message}")
+        record.add({**row, "peak_copies": copies})
+    print_table("Online Agglomerative Pooling, five levels (partitions equal the dense ones)", record.rows, _COLUMNS)
+    shares = {"features": "features", "tokens": "tokens", "channels": "channels"}
+    print_table("Share of the time", record.rows, shares | {f"share_{step}": step for step in STEPS})
+    record.write_json()
+    draw(record.rows, run)
+
+
+if __name__ == "__main__":
+    oap_cost()
