@@ -51,9 +51,9 @@ def check_fits(num_rows: int, columns: Columns) -> None:
     free = _free_bytes(columns.tokens.device)
     if wanted > free:
         raise ValueError(
-            f"affinity between {num_rows:,} nodes and up to {columns.layout.largest:,} tokens a graph needs "
-            f"{wanted / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free: use feature_weight=1 (no affinity at all), "
-            "anchors=... (an approximation by a few columns), or smaller batches"
+            f"affinity of {num_rows:,} nodes to up to {columns.layout.largest:,} tokens a graph needs "
+            f"{wanted / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free: use feature_weight=1 (no affinity at "
+            "all), anchors=... (an approximation by a few columns), or smaller batches"
         )
 
 
