@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphpool.layout import Layout, product
+from graphpool.layout import Layout, product_with_columns
 from graphpool.precision import full_precision
 
 _BLOCKS = 8  # of the symmetric product: 9/16 of the multiplications of the plain one
@@ -73,7 +73,7 @@ def affinity_rows(sums: Tensor, layout: Layout, columns: Columns) -> Tensor:
     Zero in the columns that a smaller graph does not have.
     """
     with full_precision(sums.device):
-        return product(sums, layout, columns.tokens, columns.layout, transposed=True)
+        return product_with_columns(sums, layout, columns.tokens, columns.layout)
 
 
 def affinity_matrix(columns: Columns) -> Tensor:

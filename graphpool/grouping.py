@@ -25,7 +25,8 @@ from graphpool.state import AffinityState
 _MARGIN = 1e-5  # of rounding, for the bound that lets edges in
 _SLACK = 1e-5  # of rounding in a squared distance that is a difference of products
 _FEWEST = 1024  # edges worth a round of their own on CPU
-_BLOCK_PAIRS = {"cpu": 2**21, "cuda": 2**26}  # looked at side by side
+_PRODUCT_SPEED = 30  # how many products of rows take the time of one L1 distance
+_BLOCK_PAIRS = {"cpu": 2**19, "cuda": 2**26}  # looked at side by side
 
 
 class Rule(NamedTuple):
@@ -95,10 +96,11 @@ def group_pairs(x: Tensor, state: AffinityState, rule: Rule) -> Groups:
             if rows is None:
                 groups = groups.join(pairs, chosen > rule.threshold)
                 continue
-            inner = torch.bmm(rows[:, block], rows.transpose(1, 2))[graph, first, second]
-            length = rows.square().sum(2).flatten()[torch.stack([first + start, second]) + graph * layout.largest]
-            mean_square = (length.sum(0) - 2 * inner) / state.columns_of.index_select(0, pairs[0])
-            groups = _join_sure(groups, pairs, chosen, mean_square, rule)
+            if _PRODUCT_SPEED * chosen.numel() > score.numel():
+                inner = torch.bmm(rows[:, block], rows.transpose(1, 2))[graph, first, second]
+                length = rows.square().sum(2).flatten()[torch.stack([first + start, second]) + graph * layout.largest]
+                mean_square = (length.sum(0) - 2 * inner) / state.columns_of.index_select(0, pairs[0])
+                groups = _join_sure(groups, pairs, chosen, mean_square, rule)
             groups = _join_rest(groups, pairs, chosen, state, rule)
     return groups
 

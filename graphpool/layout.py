@@ -83,27 +83,18 @@ class Layout:
         return flat if self.uniform else flat.index_select(0, self.slot)
 
 
-def product(left: Tensor, layout: Layout, right: Tensor, right_layout: Layout, *, transposed: bool = False) -> Tensor:
-    """The matrix product of the rows of each graph with the matrix (or the transposed rows) of the same graph.
+def product_with_columns(rows: Tensor, layout: Layout, columns: Tensor, column_layout: Layout) -> Tensor:
+    """The product of the rows of each graph with the transposed columns of the same graph, ``[num_rows, widest]``.
 
-    Results stand in the rows of ``left``, zero beyond the columns that a graph has. On CPU that is a product for each
-    graph: no padding is multiplied, and a graph gets bit for bit what it gets alone. On CUDA it is one padded product.
+    Zero beyond the columns that a graph has. On CPU that is a product for each graph: no padding is multiplied, and a
+    graph gets bit for bit what it gets alone. On CUDA it is one padded product.
     """
     if layout.num_graphs == 1:
-        return left @ (right.T if transposed else right)
-    if not left.is_cpu:
-        matrices = right_layout.pad(right)
-        return layout.unpad(torch.bmm(layout.pad(left), matrices.transpose(1, 2) if transposed else matrices))
-    columns = right_layout.largest if transposed else right.size(1)
-    if torch.is_grad_enabled() and (left.requires_grad or right.requires_grad):
-        pieces = zip(layout.split(left), right_layout.split(right), strict=True)
-        parts = [rows @ matrix.T if transposed else rows[:, : matrix.size(0)] @ matrix for rows, matrix in pieces]
-        return torch.cat([left.new_zeros(0, columns), *(F.pad(part, (0, columns - part.size(1))) for part in parts)])
-    filled = right_layout.uniform or not transposed
-    out = (left.new_empty if filled else left.new_zeros)(left.size(0), columns)
-    for rows, matrix, part in zip(layout.split(left), right_layout.split(right), layout.split(out), strict=True):
-        if transposed:
-            torch.mm(rows, matrix.T, out=part[:, : matrix.size(0)])
-        else:
-            torch.mm(rows[:, : matrix.size(0)], matrix, out=part)
-    return out
+        return rows @ columns.T
+    if not rows.is_cpu:
+        return layout.unpad(torch.bmm(layout.pad(rows), column_layout.pad(columns).transpose(1, 2)))
+    widest = column_layout.largest
+    parts = [rows.new_zeros(0, widest)]
+    for left, right in zip(layout.split(rows), column_layout.split(columns), strict=True):
+        parts.append(F.pad(left @ right.T, (0, widest - right.size(0))))
+    return torch.cat(parts)

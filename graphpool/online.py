@@ -182,7 +182,8 @@ class OnlineAgglomerativePooling(nn.Module):
             changed = (count_rows(cluster, count) > 1).nonzero().view(-1)
             kept = features.new_empty(count, features.size(1)).index_copy_(0, cluster, features)
         if self.features == "vote":
-            new = merged.take(changed).vote(self.temperature, self.logits)
+            whole = changed.numel() == count
+            new = (merged if whole else merged.take(changed)).vote(self.temperature, self.logits)
         else:
             new = average_rows(sources, merged.cluster, count).index_select(0, changed)
         channels = state.sums.size(1)

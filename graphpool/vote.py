@@ -1,5 +1,7 @@
 """Features of supernodes by vote of their tokens: Eq. 6."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -7,12 +9,12 @@ from torch import Tensor
 
 from graphpool.affinity import Columns, affinity_rows
 from graphpool.checks import check_choice, check_number, check_rows, check_same_device, check_tensor
-from graphpool.layout import Layout, product
+from graphpool.layout import Layout
 from graphpool.precision import full_precision, widen
 from graphpool.segment import take_rows
 
 LOGITS = ("sum", "mean")
-_CHUNK_BYTES = {True: 2**24, False: 2**28}  # on CPU, elsewhere
+_CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
 
 
 def token_vote(
@@ -92,49 +94,62 @@ def vote_by_sums(
     """Weighted average of ``values`` for each supernode, before normalisation, from running sums of tokens.
 
     ``values`` has a row for each column token. The weights of all supernodes never stand side by side: on CPU they are
-    made for one graph at a time, on CUDA for a part of every graph at a time.
+    made for a part of one graph at a time, on CUDA for a part of every graph at a time.
     """
-    step = max(1, _CHUNK_BYTES[sums.is_cpu] // max(1, columns.layout.largest * sums.element_size()))
+    scale = _scale(sums, temperature, area)
     if sums.is_cpu:
-        return _vote_graph_by_graph(sums, layout, columns, values, temperature, area, step)
-    step = max(1, step // max(1, layout.num_graphs))
-    if step >= layout.largest:
-        return vote_by_rows(affinity_rows(sums, layout, columns), layout, columns, values, temperature, area)
+        keys = columns.layout.split(columns.tokens)
+        return _part_by_part(sums, layout, columns, values, scale, lambda part, graph: part @ keys[graph].T)
+    step = max(1, _CHUNK_BYTES["cuda"] // max(1, layout.num_graphs * columns.layout.largest * sums.element_size()))
     place = torch.arange(layout.num_nodes, device=sums.device) - layout.ptr.index_select(0, layout.batch)
     parts, order = [], []
     for start in range(0, layout.largest, step):
         index = ((place >= start) & (place < start + step)).nonzero().view(-1)
         part = Layout.of(layout.batch.index_select(0, index), layout.num_graphs)
         rows = affinity_rows(take_rows(sums, index), part, columns)
-        chosen = None if area is None else area.index_select(0, index)
-        parts.append(vote_by_rows(rows, part, columns, values, temperature, chosen))
+        parts.append(_padded(rows, part, columns, values, scale.index_select(0, index)))
         order.append(index)
-    return take_rows(torch.cat(parts), torch.cat(order).argsort())
-
-
-def _vote_graph_by_graph(
-    sums: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None, step: int
-) -> Tensor:
-    scale = sums.new_full((layout.num_nodes, 1), 1 / temperature)
-    queries = sums * (scale if area is None else scale / area.to(sums.dtype).unsqueeze(1))
-    parts = [values.new_zeros(0, values.size(1))]
-    with full_precision(sums.device):
-        for query, keys, value in zip(
-            layout.split(queries), columns.layout.split(columns.tokens), columns.layout.split(values), strict=True
-        ):
-            parts += [(part @ keys.T).softmax(1) @ value for part in query.split(step)]
-    return torch.cat(parts)
+    return take_rows(torch.cat(parts), torch.cat(order).argsort()) if parts else sums.new_zeros(0, values.size(1))
 
 
 def vote_by_rows(
     rows: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None
 ) -> Tensor:
     """:func:`vote_by_sums` from the running sums of affinity rows themselves."""
-    logits = rows / temperature
-    if area is not None:
-        logits = logits / area.to(rows.dtype).unsqueeze(1)
+    scale = _scale(rows, temperature, area)
+    if rows.is_cpu:
+        sizes = columns.layout.sizes
+        return _part_by_part(rows, layout, columns, values, scale, lambda part, graph: part[:, : sizes[graph]])
+    return _padded(rows, layout, columns, values, scale)
+
+
+def _scale(rows: Tensor, temperature: float, area: Tensor | None) -> Tensor:
+    """What the logits of each supernode are multiplied by, ``[K, 1]``."""
+    scale = rows.new_full((rows.size(0), 1), 1 / temperature)
+    return scale if area is None else scale / area.to(rows.dtype).unsqueeze(1)
+
+
+def _part_by_part(
+    queries: Tensor,
+    layout: Layout,
+    columns: Columns,
+    values: Tensor,
+    scale: Tensor,
+    logits_of: Callable[[Tensor, int], Tensor],
+) -> Tensor:
+    step = max(1, _CHUNK_BYTES["cpu"] // max(1, columns.layout.largest * queries.element_size()))
+    parts = [values.new_zeros(0, values.size(1))]
+    graphs = zip(layout.split(queries), layout.split(scale), columns.layout.split(values), strict=True)
+    with full_precision(queries.device):
+        for graph, (query, factor, value) in enumerate(graphs):
+            for part, by in zip(query.split(step), factor.split(step), strict=True):
+                parts.append((logits_of(part, graph) * by).softmax(1) @ value)
+    return torch.cat(parts)
+
+
+def _padded(rows: Tensor, layout: Layout, columns: Columns, values: Tensor, scale: Tensor) -> Tensor:
+    logits = rows * scale
     if not columns.layout.uniform:  # columns that a graph does not have take no part
         logits = logits.masked_fill(~columns.layout.valid.index_select(0, layout.batch), float("-inf"))
-    weights = logits.softmax(1)
     with full_precision(rows.device):
-        return product(weights, layout, values, columns.layout)
+        return layout.unpad(torch.bmm(layout.pad(logits.softmax(1)), columns.layout.pad(values)))

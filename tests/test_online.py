@@ -223,7 +223,7 @@ def test_vote_in_chunks_equals_the_vote_at_once(monkeypatch: pytest.MonkeyPatch)
     edges = torch.cat([edges, grid_graph(5, 4) + 81], dim=1)
     batch = torch.tensor([0] * 81 + [1] * 20)
     whole = OnlineAgglomerativePooling(feature_weight=1)(x, edges, batch)
-    monkeypatch.setattr(graphpool.vote, "_CHUNK_BYTES", {True: 81 * 4 * 7, False: 2 * 81 * 4 * 7})
+    monkeypatch.setattr(graphpool.vote, "_CHUNK_BYTES", {"cpu": 81 * 4 * 7, "cuda": 2 * 81 * 4 * 7})
     for one, other in zip(
         partitions(whole), partitions(OnlineAgglomerativePooling(feature_weight=1)(x, edges, batch)), strict=True
     ):
