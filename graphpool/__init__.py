@@ -9,8 +9,9 @@ from graphpool.component import ComponentPool
 from graphpool.components import Components, connected_components
 from graphpool.contract import contract_edges
 from graphpool.graphs import complete_graph, grid_graph
-from graphpool.hierarchy import Hierarchy, Level, Partition
+from graphpool.hierarchy import Hierarchy, Level
 from graphpool.online import OnlineAgglomerativePooling
+from graphpool.partition import Partition
 from graphpool.pooled import Pooled
 from graphpool.scores import CosineEdgeScore, LinearEdgeScore
 from graphpool.segment import segment_mean, segment_sum

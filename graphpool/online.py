@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
 from graphpool.contract import distinct
 from graphpool.grouping import Rule, group_edges, group_pairs
-from graphpool.hierarchy import Hierarchy, Level, Partition
+from graphpool.hierarchy import Hierarchy, Level
 from graphpool.layout import Layout
+from graphpool.partition import Partition
 from graphpool.precision import widen
 from graphpool.segment import average_rows, count_rows
 from graphpool.state import CENTERS, AffinityState, unit_tokens

@@ -1,5 +1,7 @@
 """Learned edge scores. Any module with the same ``forward`` will do in their place."""
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
@@ -13,7 +15,41 @@ from graphpool.similarity import dot_on_edges
 ACTIVATIONS = ("sigmoid", "tanh", "identity")
 
 
-class LinearEdgeScore(nn.Module):
+class _EdgeScore(nn.Module, ABC):
+    """Checks the input; what it is scored by is :meth:`_score`'s."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.in_channels = check_count("in_channels", in_channels, 1)
+        self.lin: nn.Linear
+
+    def reset_parameters(self) -> None:
+        """Draws new weights."""
+        self.lin.reset_parameters()
+
+    def forward(
+        self,
+        x: Float[Tensor, "nodes channels"],
+        edge_index: Int[Tensor, "2 edges"],
+        edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
+        batch: Int[Tensor, " nodes"] | None = None,
+    ) -> Float[Tensor, " edges"]:
+        """Scores ``[num_edges]`` of the edges; ``edge_attr`` and ``batch`` are not looked at.
+
+        Raises:
+            TypeError: an argument has the wrong type or dtype.
+            ValueError: a wrong shape or number of channels, or an index out of range.
+        """
+        graph = check_graph(x, edge_index, edge_attr, batch)
+        if x.size(1) != self.in_channels:
+            raise ValueError(f"'x' must have {self.in_channels} channels (in_channels), got {x.size(1)}")
+        return self._score(x, graph.edge_index)
+
+    @abstractmethod
+    def _score(self, x: Tensor, edge_index: Tensor) -> Tensor: ...
+
+
+class LinearEdgeScore(_EdgeScore):
     r"""Scores an edge by a linear map of the features at both its ends,
     :math:`s_{ij} = \phi(w^\top [x_i \,\Vert\, x_j] + b)`, as EdgePooling and ClusterPooling do.
 
@@ -34,40 +70,20 @@ class LinearEdgeScore(nn.Module):
     """
 
     def __init__(self, in_channels: int, activation: str = "sigmoid") -> None:
-        super().__init__()
-        self.in_channels = check_count("in_channels", in_channels, 1)
+        super().__init__(in_channels)
         check_choice("activation", activation, ACTIVATIONS)
         self.activation = activation
         self.lin = nn.Linear(2 * in_channels, 1)
 
-    def reset_parameters(self) -> None:
-        """Draws new weights."""
-        self.lin.reset_parameters()
-
-    def forward(
-        self,
-        x: Float[Tensor, "nodes channels"],
-        edge_index: Int[Tensor, "2 edges"],
-        edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
-        batch: Int[Tensor, " nodes"] | None = None,
-    ) -> Float[Tensor, " edges"]:
-        """Scores ``[num_edges]`` of the edges; ``edge_attr`` and ``batch`` are not looked at.
-
-        Raises:
-            TypeError: an argument has the wrong type or dtype.
-            ValueError: a wrong shape or number of channels, or an index out of range.
-        """
-        graph = check_graph(x, edge_index, edge_attr, batch)
-        if x.size(1) != self.in_channels:
-            raise ValueError(f"'x' must have {self.in_channels} channels (in_channels), got {x.size(1)}")
-        raw = linear_on_edges(self.lin, x, graph.edge_index)
+    def _score(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        raw = linear_on_edges(self.lin, x, edge_index)
         return raw if self.activation == "identity" else getattr(torch, self.activation)(raw)
 
     def extra_repr(self) -> str:
         return f"in_channels={self.in_channels}, activation={self.activation!r}"
 
 
-class CosineEdgeScore(nn.Module):
+class CosineEdgeScore(_EdgeScore):
     r"""Scores an edge by the cosine of its ends after a learned linear map,
     :math:`s_{ij} = \cos(W x_i, W x_j)`: the paper's Eq. 2 in a space that training chooses.
 
@@ -86,31 +102,11 @@ class CosineEdgeScore(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.in_channels = check_count("in_channels", in_channels, 1)
+        super().__init__(in_channels)
         self.lin = nn.Linear(in_channels, check_count("out_channels", out_channels, 1), bias=False)
 
-    def reset_parameters(self) -> None:
-        """Draws new weights."""
-        self.lin.reset_parameters()
-
-    def forward(
-        self,
-        x: Float[Tensor, "nodes channels"],
-        edge_index: Int[Tensor, "2 edges"],
-        edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
-        batch: Int[Tensor, " nodes"] | None = None,
-    ) -> Float[Tensor, " edges"]:
-        """Scores ``[num_edges]`` of the edges; ``edge_attr`` and ``batch`` are not looked at.
-
-        Raises:
-            TypeError: an argument has the wrong type or dtype.
-            ValueError: a wrong shape or number of channels, or an index out of range.
-        """
-        graph = check_graph(x, edge_index, edge_attr, batch)
-        if x.size(1) != self.in_channels:
-            raise ValueError(f"'x' must have {self.in_channels} channels (in_channels), got {x.size(1)}")
-        return dot_on_edges(F.normalize(widen(self.lin(x)), dim=1), graph.edge_index).to(x.dtype)
+    def _score(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return dot_on_edges(F.normalize(widen(self.lin(x)), dim=1), edge_index).to(x.dtype)
 
 
 def linear_on_edges(lin: nn.Linear, x: Tensor, edge_index: Tensor) -> Tensor:

@@ -1,17 +1,13 @@
 """The merge tree of a hierarchy: every distinct segment once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from graphpool.hierarchy import Partition
+from graphpool.partition import Partition
 
 
 @dataclass(frozen=True)

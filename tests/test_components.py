@@ -8,7 +8,7 @@ from torch import Tensor
 
 import graphpool.components
 from graphpool import connected_components, grid_graph
-from tests.test_operators import scipy_labels
+from tests.oracles.dense import scipy_labels
 
 
 @st.composite

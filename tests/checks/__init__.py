@@ -1,0 +1,1 @@
+"""What each public name is checked for, on every edge case."""
