@@ -50,7 +50,8 @@ def connected_components(
     Algorithms for Connected Components" <https://arxiv.org/abs/1812.06177>`_.
 
     The static form is `FastSV <https://arxiv.org/abs/1910.05971>`_ with a fixed number of sweeps. It never waits for
-    the device, compiles with ``fullgraph=True`` and can be captured in a CUDA graph.
+    the device, compiles with ``fullgraph=True`` and can be captured in a CUDA graph. On CPU, where nothing has to be
+    waited for, it stops as soon as nothing moves, and is still several times slower than the other form.
 
     Args:
         edge_index: edges, ``[2, num_edges]``, int32 or int64.
@@ -137,6 +138,9 @@ def _fixed_sweeps(edge_index: Tensor, num_nodes: int, edge_mask: Tensor | None) 
         hooked = parent.scatter_reduce(0, parent.index_select(0, source), offer, "amin")  # hook the root
         hooked = hooked.scatter_reduce(0, source, offer, "amin")  # and the node itself
         parent = torch.minimum(hooked, grandparent)
-        grandparent = parent.index_select(0, parent)
+        before, grandparent = grandparent, parent.index_select(0, parent)
+        # there is nobody to wait for on CPU, so it may look whether anything still moves
+        if parent.is_cpu and not torch.compiler.is_compiling() and torch.equal(before, grandparent):
+            break
     agree = parent.index_select(0, source) == parent.index_select(0, target)
     return Components(parent, (parent == nodes).sum(), agree.all() & (parent == grandparent).all())

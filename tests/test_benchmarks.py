@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from benchmarks import report
 from benchmarks.components import components
 from benchmarks.isolate import Failed, in_fresh_process, memory_limit, time_limit
 from benchmarks.layers import LAYERS
@@ -172,3 +173,22 @@ def test_a_process_that_fails_says_why() -> None:
     assert isinstance(large, Failed)
     assert large.cause == "memory"
     assert failed == Failed("error", "no")
+
+
+def test_report_renders_every_stored_result(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    page = tmp_path / "page.md"
+    run = CliRunner().invoke(
+        report.main,
+        [
+            "--template",
+            str(root / "benchmarks/page.md"),
+            "--results",
+            str(root / "benchmarks/results"),
+            "-o",
+            str(page),
+        ],
+    )
+    assert run.exit_code == 0, run.output
+    assert page.read_text() == (root / "docs/benchmarks.md").read_text()  # the page in the docs is up to date
+    assert "{{" not in page.read_text()

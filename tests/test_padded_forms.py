@@ -1,0 +1,58 @@
+"""The padded, sorted and all-at-once forms that CUDA uses, checked on CPU against those that CPU uses."""
+
+import torch
+import torch.nn.functional as F
+
+from graphpool import segment_sum
+from graphpool.affinity import Columns, affinity_rows
+from graphpool.layout import Layout
+from graphpool.similarity import distance_on_edges
+from graphpool.spatial import spatial_similarity
+from graphpool.state import AffinityState
+from graphpool.vote import _padded, _scale, vote_by_rows
+
+SIZES = (7, 0, 12, 1, 9)
+
+
+def ragged_state() -> AffinityState:
+    batch = torch.repeat_interleave(torch.arange(len(SIZES)), torch.tensor(SIZES))
+    layout = Layout.of(batch, len(SIZES))
+    state = AffinityState.start(F.normalize(torch.randn(sum(SIZES), 5), dim=1), layout)
+    pairs = (torch.arange(sum(SIZES)) // 2).unique_consecutive(return_inverse=True)[1]
+    cluster = torch.stack([pairs, batch]).unique(dim=1, return_inverse=True)[1]
+    return state.merge(cluster, int(cluster.max()) + 1)
+
+
+def test_padded_vote() -> None:
+    state = ragged_state().with_rows()
+    rows, layout, columns = state.rows, state.layout, state.columns
+    assert rows is not None
+    for area in (None, state.area):
+        expected = vote_by_rows(rows, layout, columns, state.values, 0.3, area)
+        found = _padded(rows, layout, columns, state.values, _scale(rows, 0.3, area))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_padded_product() -> None:
+    state = ragged_state()
+    columns: Columns = state.columns
+    padded = torch.bmm(state.layout.pad(state.sums), columns.layout.pad(columns.tokens).transpose(1, 2))
+    torch.testing.assert_close(
+        state.layout.unpad(padded), affinity_rows(state.sums, state.layout, columns), rtol=0, atol=1e-5
+    )
+
+
+def test_all_rows_at_once() -> None:
+    state = ragged_state()
+    pairs = torch.triu_indices(state.layout.num_nodes, state.layout.num_nodes, 1)
+    pairs = pairs[:, state.layout.batch[pairs[0]] == state.layout.batch[pairs[1]]]
+    at_once = 1 - distance_on_edges(state.mean_rows(), pairs) / state.columns_of[pairs[0]]
+    torch.testing.assert_close(spatial_similarity(state, pairs), at_once, rtol=0, atol=1e-5)
+
+
+def test_sorted_segments() -> None:
+    x, cluster = torch.randn(30, 4), torch.randint(9, (30,))
+    order = cluster.argsort(stable=True)
+    offsets = torch.searchsorted(cluster[order], torch.arange(10))
+    found = torch.segment_reduce(x[order], "sum", offsets=offsets, unsafe=True, initial=0)
+    torch.testing.assert_close(found, segment_sum(x, cluster, 9))
