@@ -131,7 +131,7 @@ def render_result(result: Row) -> str:
     machine, versions = result["machine"], result["versions"]
     where = machine["gpu"] if result["device"] == "cuda" else machine["cpu"]
     memory = f"{machine['memory_gb']:.0f} GB"
-    commit = "" if result["commit"] is None else f", commit {result['commit'][:9]}"
+    commit = "" if result["commit"] is None else f", commit {result['commit'][:9]}{result['commit'][40:]}"
     head = (
         f"`{result['command']}`\n\n{result['date'][:10]}, {where}, {machine['cores']} cores, {memory}, "
         f"{result['threads']} thread{'s' * (result['threads'] != 1)}; Python {machine['python']}, "

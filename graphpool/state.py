@@ -117,13 +117,12 @@ class AffinityState:
         rows = None if self.rows is None else self.rows.detach()
         return replace(self, columns=columns, values=self.values.detach(), sums=self.sums.detach(), rows=rows)
 
-    def vote(self, temperature: float, logits: str, values: Tensor | None = None) -> Tensor:
+    def vote(self, temperature: float, logits: str) -> Tensor:
         """Eq. 6 for every supernode, before normalisation; from the affinity rows if they are there."""
-        values = self.values if values is None else values
         area = self.area if logits == "mean" else None
         if self.rows is not None:
-            return vote_by_rows(self.rows, self.layout, self.columns, values, temperature, area)
-        return vote_by_sums(self.sums, self.layout, self.columns, values, temperature, area)
+            return vote_by_rows(self.rows, self.layout, self.columns, self.values, temperature, area)
+        return vote_by_sums(self.sums, self.layout, self.columns, self.values, temperature, area)
 
 
 def unit_tokens(x: Tensor, layout: Layout, center: str) -> Tensor:
