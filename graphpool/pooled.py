@@ -99,5 +99,8 @@ class Pooled(NamedTuple):
         from tgp.select import SelectOutput
 
         return SelectOutput(
-            cluster_index=self.cluster, num_nodes=self.cluster.numel(), num_supernodes=self.x.size(0), batch=self.batch
+            cluster_index=self.cluster,
+            num_nodes=self.cluster.numel(),
+            num_supernodes=self.x.size(0),
+            batch=take_rows(self.batch, self.cluster),  # of the nodes, as that library wants it
         )

@@ -173,7 +173,8 @@ def test_select_output_is_pygs() -> None:
 def test_torch_geometric_pool_takes_the_assignment() -> None:
     from tgp.reduce import BaseReduce
 
-    x = features(9)
-    pooled = AgglomerativePool(0.6, features="sum")(x, random_edges(9, 12))
-    reduced, _ = BaseReduce()(x, pooled.to_tgp_select_output())
+    case = batched()
+    pooled = AgglomerativePool(0.6, features="sum")(case.x, case.edge_index, None, case.batch)
+    reduced, batch = BaseReduce()(case.x, pooled.to_tgp_select_output())
     torch.testing.assert_close(reduced, pooled.x)
+    assert torch.equal(batch, pooled.batch)
