@@ -1,0 +1,1 @@
+"""Label-free image segmentation on top of :mod:`graphpool`."""

@@ -1,0 +1,1 @@
+"""Photos on the way in: found, decoded, and decoded ahead."""

@@ -1,0 +1,166 @@
+"""Photos found in files and folders, each with a name of its own."""
+
+import os
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+
+from segmentation.data.decode import has_photo_header, photo_suffixes, pillow_silenced
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """One photo of a run.
+
+    Attributes:
+        path: where it is.
+        name: what it is called, unique in the run: its path relative to the given folder, with forward slashes.
+        stem: what its output files are called, unique in the run even where capitals do not count: the name without
+            its suffix, or the whole name if another photo has that stem.
+    """
+
+    path: Path
+    name: str
+    stem: str
+
+
+class PhotoList(list[PhotoFile]):
+    """The photos of a run.
+
+    Attributes:
+        ignored: number of other files in the given folders.
+        unreadable: folders that could not be listed.
+    """
+
+    def __init__(self, photos: Iterable[PhotoFile], ignored: int, unreadable: Sequence[Path]) -> None:
+        super().__init__(photos)
+        self.ignored = ignored
+        self.unreadable = tuple(unreadable)
+
+
+def find_photos(paths: Sequence[str | Path]) -> PhotoList:
+    """Finds photos in files and folders.
+
+    A file that is given is taken whatever its name. Folders are searched to the bottom, hidden files and folders
+    apart; in them photos are told by the suffix, and files of other suffixes by their first bytes. A photo that can
+    be reached in several ways is taken once.
+
+    Args:
+        paths: files and folders.
+
+    Returns:
+        The photos, in the order of ``paths`` and by name within each. If two of the given folders have a name in
+        common, all names start with the name of their folder.
+
+    Raises:
+        TypeError: ``paths`` is no sequence of paths.
+        FileNotFoundError: one of them does not exist.
+        ValueError: there is no photo in any of them.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("b.png", "a.jpg", "a.png"):
+        ...         Image.new("L", (3, 2)).save(f"{folder}/{name}")
+        ...     [(photo.name, photo.stem) for photo in find_photos([folder])]
+        [('a.jpg', 'a.jpg'), ('a.png', 'a.png'), ('b.png', 'b')]
+    """
+    found: dict[str, tuple[str, Path, Path]] = {}  # real path: given folder, path in it, path
+    ignored: set[str] = set()
+    unreadable: list[Path] = []
+    suffixes = photo_suffixes()
+    for given in _checked(paths):
+        is_folder = os.path.isdir(given)
+        folder = given if is_folder else given.parent
+        inside = _files(given, unreadable) if is_folder else [given]
+        with pillow_silenced():
+            for path in sorted(inside, key=lambda path: path.relative_to(folder).as_posix()):
+                real = os.path.realpath(path)
+                if is_folder and real not in found and not _is_photo(path, suffixes):
+                    ignored.add(real)
+                else:
+                    found.setdefault(real, (os.path.realpath(folder), path.relative_to(folder), path))
+    if not found:
+        raise ValueError(f"no photos in {', '.join(map(str, paths))} (other files: {len(ignored)})")
+    names = _names([(folder, _printable(inner.as_posix())) for folder, inner, _ in found.values()])
+    photos = map(PhotoFile, (path for _, _, path in found.values()), names, _stems(names))
+    return PhotoList(photos, len(ignored - found.keys()), unreadable)
+
+
+def _checked(paths: Sequence[str | Path]) -> list[Path]:
+    if isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Sequence):
+        raise TypeError(f"'paths' must be a sequence of paths, got {type(paths).__name__} {paths!r}")
+    if not paths:
+        raise ValueError("'paths' must name at least one file or folder, got none")
+    for path in paths:
+        if not isinstance(path, (str, Path)):
+            raise TypeError(f"'paths' must hold str or Path, got {type(path).__name__} {path!r}")
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"no such file or folder: {path}")
+    return [Path(path) for path in paths]
+
+
+def _files(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
+    def remember(error: OSError) -> None:
+        unreadable.append(Path(error.filename))
+
+    visited: set[str] = set()
+    for here, folders, files in os.walk(folder, onerror=remember, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if real not in visited else []
+        if real not in visited:
+            yield from (Path(here, name) for name in files if not name.startswith("."))
+        visited.add(real)
+
+
+def _is_photo(path: Path, suffixes: set[str]) -> bool:
+    return os.path.isfile(path) and (path.suffix.lower() in suffixes or has_photo_header(path))
+
+
+def _printable(name: str) -> str:
+    """Bytes that are no text would break every file that is written with this name in it."""
+    return name.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _names(found: list[tuple[str, str]]) -> list[str]:
+    """Unique names for photos of (given folder, name in it)."""
+    folders_of: dict[str, set[str]] = {}
+    for folder, name in found:
+        folders_of.setdefault(name, set()).add(folder)
+    names = [name for _, name in found]
+    if any(len(folders) > 1 for folders in folders_of.values()):
+        labels: dict[str, str] = {}
+        for folder, _ in found:
+            if folder not in labels:
+                label = _printable(os.path.basename(folder)) or "root"
+                labels[folder] = _first_free(_numbered(label), set(labels.values()))
+        names = [f"{labels[folder]}/{name}" for folder, name in found]
+    taken: set[str] = set()
+    return [_first_free(_numbered(name), taken) for name in names]
+
+
+def _stems(names: list[str]) -> list[str]:
+    short = [posixpath.splitext(name)[0] for name in names]
+    often = Counter(map(str.casefold, short))
+    taken: set[str] = set()
+    stems = []
+    for name, stem in zip(names, short, strict=True):
+        first = [stem] if often[stem.casefold()] == 1 else []
+        stems.append(_first_free(chain(first, _numbered(name)), taken, str.casefold))
+    return stems
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    stem, suffix = posixpath.splitext(name)
+    yield from (f"{stem}-{number}{suffix}" for number in count(2))
+
+
+def _first_free(names: Iterable[str], taken: set[str], key: Callable[[str], str] = str) -> str:
+    name = next(name for name in names if key(name) not in taken)
+    taken.add(key(name))
+    return name

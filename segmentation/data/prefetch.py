@@ -1,0 +1,88 @@
+"""Photos decoded ahead of their use, in a few threads."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphpool.checks import check_count
+from segmentation.data.decode import PhotoError, pillow_silenced, read_photo
+from segmentation.data.photos import PhotoFile
+
+
+class Decoded(NamedTuple):
+    """A photo, or why there is none.
+
+    Attributes:
+        file: where it came from.
+        photo: ``[H, W, 3]``, uint8, sRGB; None if it could not be decoded.
+        error: why it could not be; None if it could.
+        seconds: time that decoding took.
+    """
+
+    file: PhotoFile
+    photo: NDArray[np.uint8] | None
+    error: PhotoError | None
+    seconds: float
+
+
+def prefetch(
+    files: Iterable[PhotoFile],
+    read: Callable[[Path], NDArray[np.uint8]] = read_photo,
+    workers: int = 2,
+    ahead: int = 4,
+) -> Iterator[Decoded]:
+    """Decodes photos ahead of their use.
+
+    Args:
+        files: the photos, read from lazily.
+        read: what decodes one file; its :class:`PhotoError` is handed on, any other error is raised here.
+        workers: number of threads.
+        ahead: number of photos that are decoded, or being decoded, while the caller works on one. With that one,
+            ``ahead + 1`` photos are in memory.
+
+    Returns:
+        The photos in the order of ``files``. The threads end when it is exhausted, closed or dropped.
+
+    Raises:
+        TypeError, ValueError: ``workers`` or ``ahead`` is no int of at least 1.
+
+    Example:
+        >>> [found.error for found in prefetch([PhotoFile(Path("missing.jpg"), "missing.jpg", "missing")])]
+        [PhotoError('cannot be read: No such file or directory')]
+    """
+    check_count("workers", workers, 1)
+    check_count("ahead", ahead, 1)
+    return _decoded(iter(files), read, workers, ahead)
+
+
+def _decoded(
+    files: Iterator[PhotoFile], read: Callable[[Path], NDArray[np.uint8]], workers: int, ahead: int
+) -> Iterator[Decoded]:
+    # silenced from this thread too: a filter that a worker sets is lost when the caller leaves catch_warnings
+    with pillow_silenced():
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
+        try:
+            waiting: deque[Future[Decoded]] = deque(pool.submit(_timed, file, read) for file in islice(files, ahead))
+            while waiting:
+                ready = waiting.popleft().result()
+                waiting.extend(pool.submit(_timed, file, read) for file in islice(files, 1))
+                yield ready
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _timed(file: PhotoFile, read: Callable[[Path], NDArray[np.uint8]]) -> Decoded:
+    start = time.perf_counter()
+    photo = error = None
+    try:
+        photo = read(file.path)
+    except PhotoError as raised:
+        error = PhotoError(raised.reason)  # without the traceback, which holds the half-decoded photo
+    return Decoded(file, photo, error, time.perf_counter() - start)

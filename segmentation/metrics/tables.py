@@ -1,0 +1,82 @@
+"""Scores as tables on the terminal, under the protocol they were made by."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from segmentation.metrics.hierarchy import HierarchyScores
+from segmentation.metrics.instance import InstanceScores
+from segmentation.metrics.photo_matching import counted
+
+_MEANING = {
+    "AP": "IoU 0.50 ... 0.95",
+    "AP50": "IoU 0.50",
+    "AP75": "IoU 0.75",
+    "APS": "small, below 32 x 32",
+    "APM": "medium",
+    "APL": "large, above 96 x 96",
+    "AR1": "1 mask a photo",
+    "AR10": "10 masks a photo",
+    "AR100": "100 masks a photo",
+    "ARS": "small",
+    "ARM": "medium",
+    "ARL": "large",
+}
+
+
+def print_instance_scores(scores: InstanceScores) -> None:
+    """The twelve COCO numbers of masks and boxes, and the average best overlap, in percent."""
+    facts = scores.protocol
+    table = Table(box=SIMPLE_HEAD, title="Instance segmentation, COCO API, %", title_justify="left")
+    table.add_column("score")
+    table.add_column("masks", justify="right")
+    table.add_column("boxes", justify="right")
+    table.add_column("of")
+    for name, meaning in _MEANING.items():
+        table.add_row(name, _percent(scores.mask[name]), _percent(scores.box[name]), meaning)
+    objects = counted(facts["best_overlap_objects"], "object")
+    table.add_row("best overlap", _percent(scores.best_overlap), "", f"{objects} above 1 % of the photo")
+    classes = "class-agnostic: every category is one" if facts["class_agnostic"] else "class-aware: mean of categories"
+    _show(
+        table,
+        f"{classes}; maxDets {'/'.join(map(str, facts['max_dets']))}; kind {facts['kind']}",
+        f"{counted(facts['photos'], 'photo')} ({facts['photos_without_predictions']:,} without predictions), "
+        f"{counted(facts['objects'], 'object')} and {facts['crowd_objects']:,} crowd, "
+        f"{counted(facts['predictions'], 'prediction')}",
+    )
+
+
+def print_hierarchy_scores(scores: HierarchyScores) -> None:
+    """Covering, probabilistic Rand index and variation of information at ODS and OIS."""
+    facts = scores.protocol
+    table = Table(box=SIMPLE_HEAD, title="Hierarchy, BSDS500 region benchmarks", title_justify="left")
+    table.add_column("score")
+    for heading in ("ODS", "OIS", "best", "ODS level"):
+        table.add_column(heading, justify="right")
+    rows = (
+        ("covering", "covering", scores.covering),
+        ("PRI", "probabilistic Rand index", scores.pri),
+        ("VoI", f"variation of information, {facts['voi_unit']} (lower is better)", scores.voi),
+    )
+    for key, title, values in rows:
+        best = f"{values['best']:.3f}" if "best" in values else ""
+        table.add_row(title, f"{values['ODS']:.3f}", f"{values['OIS']:.3f}", best, f"{scores.levels[key]:g}")
+    levels = ", ".join(f"{threshold:g}" for threshold in facts["thresholds"])
+    _show(
+        table,
+        f"{counted(facts['photos'], 'photo')} with {counted(facts['annotators'], 'human segmentation')} "
+        f"({facts['photos_without_predictions']:,} left out, without predictions)",
+        f"kind {facts['kind']}; levels {levels}",
+        "ODS: best level of the data set; OIS: best level of each photo; best: of each region",
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _show(table: Table, *lines: str) -> None:
+    console = Console(highlight=False)
+    console.print(table)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Networks: vision transformers and what reads their tokens."""
