@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphpool.checks import check_count
-from segmentation.data.decode import PhotoError, pillow_silenced, read_photo
+from segmentation.data.decode import PhotoError, read_photo
 from segmentation.data.photos import PhotoFile
+from segmentation.data.pillow import pillow_silenced
 
 
 class Decoded(NamedTuple):

@@ -1,30 +1,33 @@
-"""Weights of a timm model: from timm's hub, or from a file in the naming of timm or facebookresearch."""
+"""Weights of a timm vision transformer from a file in the naming of timm or facebookresearch."""
 
-import pickle
+import math
+import re
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from timm.models import vision_transformer
+from timm.models import eva, vision_transformer
 from torch import Tensor, nn
 
-_CONTAINERS = ("teacher", "state_dict", "model", "state_dict_ema", "model_ema")
+# Where checkpoints of training keep the network; of several the first is taken
+_CONTAINERS = ("teacher", "state_dict_ema", "model_ema", "state_dict", "model", "student")
 _WRAPPERS = ("_orig_mod.", "module.", "backbone.")
+_BEHIND_BLOCKS = ("norm.", "fc_norm.", "attn_pool.", "head.", "head_dist.", "pre_logits.", "dino_head.", "ibot_head.")
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Loads a file of weights into a timm vision transformer, all of them or none.
+    """Loads a file of weights into a timm vision transformer, all of them or an error.
 
-    Reads safetensors, and PyTorch checkpoints with ``weights_only=True`` (nothing in the file is executed); fp16, bf16
-    or fp32. Takes timm's names, those of facebookresearch's DINO (a ``teacher`` or ``student`` inside a training
-    checkpoint as well as a plain backbone) and DINOv2 (``register_tokens``, ``w12``, with or without its
-    ``mask_token``). Position embeddings of another grid are resized. A classification or projection head in the file
-    that the model lacks is left out; nothing else is.
+    Reads safetensors, and PyTorch checkpoints without running any code in them (``weights_only=True``); fp16, bf16 or
+    fp32. Takes timm's names and those of facebookresearch's DINO, DINOv2 (``register_tokens``, ``w12``, with or without
+    its ``mask_token``) and DINOv3. Of several networks in a checkpoint of training the teacher or the averaged one is
+    taken. Position embeddings are taken as they are: the model's own grid becomes that of the file. What follows the
+    blocks in the file (norms, pools, heads) and is not in the model is left out; nothing else that keys depend on is.
 
     Args:
-        model: a model of ``timm.create_model``, in fp32.
+        model: a model of ``timm.create_model(..., dynamic_img_size=True)``, in fp32.
         path: the file.
 
     Raises:
@@ -33,60 +36,124 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"'weights' must be a file of weights, got {str(path)!r}, which does not exist")
-    state = _backbone(_read(path), path)
-    state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-    # timm knows facebookresearch's naming by the mask token, which some files have lost
-    state.setdefault("mask_token", torch.zeros(0))
-    if not hasattr(model, "pos_embed"):
-        state.pop("mask_token")
-    convert: Any = vision_transformer.checkpoint_filter_fn
-    state = convert(state, model)
-    state = {name: tensor for name, tensor in state.items() if not name.startswith(("head.", "fc_norm.", "dino_head."))}
-    _check_fits(model, state, path)
-    model.load_state_dict(state, strict=False)
+        raise FileNotFoundError(f"'weights' must be a file, got {str(path)!r}, which is none")
+    try:
+        content = _read(path)
+    except OSError:
+        raise
+    except Exception as error:  # damaged files raise errors of nearly every type
+        raise ValueError(
+            f"'weights' must be a safetensors file or a PyTorch state dict, got {str(path)!r}: {_reason(error)}"
+        ) from error
+    state = _network(content, path)
+    try:
+        state = _in_timms_names(state, model)
+    except Exception as error:  # timm's conversion trusts names and shapes
+        raise ValueError(f"'weights' {str(path)!r} do not fit the encoder: {first_line(error)}") from error
+    wanted = model.state_dict()
+    state = {name: tensor for name, tensor in state.items() if name in wanted or not name.startswith(_BEHIND_BLOCKS)}
+    _check_fits(wanted, state, path)
+    model.load_state_dict(state)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _read(path: Path) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    with torch.serialization.safe_globals([Namespace]):  # the options in facebookresearch's checkpoints; inert
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"'weights' must be a safetensors file or a PyTorch state dict, got {str(path)!r}: {reason}")
 
 
-def _backbone(content: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors of the network itself, without containers and wrappers."""
-    while isinstance(content, dict):
-        inside = next((content[name] for name in _CONTAINERS if isinstance(content.get(name), dict)), None)
-        if inside is None:
-            break
-        content = inside
-    if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"'weights' must hold a state dict, got {str(path)!r} with {type(content).__name__}")
+def _reason(error: Exception) -> str:
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if found is None:
+        return first_line(error)
+    return (
+        f"it holds {found[1]}, which could run code and is not read; if you trust the file, save its tensors alone: "
+        "torch.save(model.state_dict(), FILE)"
+    )
+
+
+def _network(content: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of the network itself in fp32, without containers and wrappers."""
+    for _ in range(3):
+        if isinstance(content, dict):
+            content = next((content[key] for key in _CONTAINERS if isinstance(content.get(key), dict)), content)
+    names = content if isinstance(content, dict) else {}
+    tensors = {name: value for name, value in names.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    if not tensors:
+        found = f"a dict of {', '.join(map(repr, list(names)[:5]))}" if names else f"a {type(content).__name__}"
+        raise ValueError(f"'weights' must hold the tensors of a network, got {str(path)!r} with {found}")
     state = {}
-    for name, value in content.items():
-        if isinstance(value, Tensor):
-            while name.startswith(_WRAPPERS):
-                name = name.split(".", 1)[1]
-            state[name] = value
+    for name, tensor in tensors.items():
+        while name.startswith(_WRAPPERS):
+            name = name.split(".", 1)[1]
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
     return state
 
 
-def _check_fits(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    wanted = model.state_dict()
-    missing = sorted(name for name in wanted if name not in state and not name.startswith("head."))
-    unknown = sorted(set(state) - set(wanted))
-    shapes = sorted(
+def _in_timms_names(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
+    _check_patch(state, model)
+    if isinstance(model, eva.Eva):
+        _check_biases(state, model)
+        convert: Any = eva.checkpoint_filter_fn
+    else:
+        if "register_tokens" in state and not (model.num_reg_tokens and model.no_embed_class):
+            raise ValueError("they have register tokens, the encoder has none")
+        if "register_tokens" in state or "blocks.0.mlp.w12.weight" in state:
+            state.setdefault("mask_token", torch.zeros(0))  # by which timm knows DINOv2, and which some files lack
+        convert = vision_transformer.checkpoint_filter_fn
+    misfit = {} if _takes_grid(model, state) else {"pos_embed": state.pop("pos_embed")}  # timm would resize it anyhow
+    return {**convert(state, model), **misfit}
+
+
+def _check_patch(state: dict[str, Tensor], model: Any) -> None:
+    """Unasked, timm would resample the kernel for patches of another size."""
+    kernel = state.get("patch_embed.proj.weight")
+    height, width = model.patch_embed.proj.weight.shape[2:]
+    if kernel is not None and kernel.dim() == 4 and kernel.shape[2:] != (height, width):
+        raise ValueError(f"they are for patches of {kernel.size(2)} x {kernel.size(3)}, not of {height} x {width}")
+
+
+def _takes_grid(model: Any, state: dict[str, Tensor]) -> bool:
+    """Gives the model the grid of the file: embeddings that are resized here, and again for each photo, lose detail."""
+    if model.pos_embed is None or "pos_embed" not in state:
+        return True
+    prefix = 1 if "register_tokens" in state else 0 if model.no_embed_class else model.num_prefix_tokens
+    tokens = state["pos_embed"].size(1) - prefix
+    side = math.isqrt(max(tokens, 0))
+    if tokens != model.patch_embed.num_patches and side and side**2 == tokens:
+        model.set_input_size(img_size=(side * model.patch_embed.feat_ratio(),) * 2)
+    return bool(tokens == model.patch_embed.num_patches)
+
+
+def _check_biases(state: dict[str, Tensor], model: Any) -> None:
+    """Unasked, timm would leave out facebookresearch's DINOv3 biases where the model has no place for them."""
+    if "storage_tokens" in state and getattr(model.blocks[0].attn, "q_bias", None) is None:
+        for name in [name for name in state if name.endswith("qkv.bias")]:
+            query, _, value = state.pop(name).chunk(3)  # the key's is masked
+            if query.any() or value.any():
+                raise ValueError(f"they have {name}: name the variant of the encoder with '_qkvb'")
+
+
+def _check_fits(wanted: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
+    shapes = [
         f"{name} {list(state[name].shape)} instead of {list(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in state and state[name].shape != tensor.shape
-    )
+    ]
+    found = {
+        "missing": sorted(wanted.keys() - state.keys()),
+        "unknown": sorted(state.keys() - wanted.keys()),
+        "of another shape": shapes,
+    }
     problems = [
         f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-        for what, names in (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+        for what, names in found.items()
         if names
     ]
     if problems:

@@ -1,0 +1,100 @@
+"""Settings, typed and checked, and the presets that fill them."""
+
+from dataclasses import dataclass, fields
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from graphpool.checks import check_choice, check_count, check_number, describe
+from graphpool.online import FEATURES
+from graphpool.state import CENTERS
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """How masks are made from photos.
+
+    Attributes:
+        size: photos are resized to about as many pixels as a square of this side has, keeping their shape.
+        thresholds: of the levels of Online Agglomerative Pooling, one for each.
+        feature_weight: the paper's omega_f of Eq. 4.
+        temperature: the paper's sigma of Eq. 6.
+        features: what groups of tokens are compared by: ``"vote"`` (Eq. 6) or ``"mean"``.
+        center: ``"graph"`` subtracts each photo's mean token before grouping, ``"none"`` does not.
+        min_area: smallest segment, in tokens (the paper's phi).
+        semantic: whether to group regions wherever they lie, too.
+        max_masks: most masks a photo and kind.
+        max_overlap: masks whose IoU with a better one is larger are near-duplicates, and left out.
+        max_share: masks that cover more of the photo are left out.
+        refine: whether masks follow the edges of the photo (guided filter).
+
+    Raises:
+        TypeError: a setting of the wrong type.
+        ValueError: a setting outside its range.
+    """
+
+    size: int
+    thresholds: tuple[float, ...]
+    feature_weight: float
+    temperature: float
+    features: str
+    center: str
+    min_area: int
+    semantic: bool
+    max_masks: int
+    max_overlap: float
+    max_share: float
+    refine: bool
+
+    def __post_init__(self) -> None:
+        thresholds: object = self.thresholds
+        if not isinstance(thresholds, (list, tuple)) or not thresholds:
+            raise TypeError(f"'thresholds' must be a non-empty list of numbers, got {describe(thresholds)}")
+        for threshold in self.thresholds:
+            check_number("thresholds", threshold, -1, 1, open_low=True)
+        object.__setattr__(self, "thresholds", tuple(float(threshold) for threshold in self.thresholds))
+        for name in ("size", "min_area", "max_masks"):
+            check_count(name, getattr(self, name), 1)
+        for name in ("feature_weight", "max_overlap", "max_share"):
+            check_number(name, getattr(self, name), 0, 1)
+        check_number("temperature", self.temperature, 0, float("inf"), open_low=True)
+        check_choice("features", self.features, FEATURES)
+        check_choice("center", self.center, CENTERS)
+        for name in ("semantic", "refine"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"'{name}' must be true or false, got {describe(getattr(self, name))}")
+
+
+def preset_names() -> list[str]:
+    """The presets there are.
+
+    Example:
+        >>> preset_names()
+        ['paper', 'photos']
+    """
+    files = resources.files("segmentation").joinpath("presets").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def load_preset(name: str = "photos", **changes: Any) -> MaskSettings:
+    """The settings of a preset.
+
+    Args:
+        name: one of :func:`preset_names`.
+        changes: settings that replace the preset's.
+
+    Raises:
+        ValueError: no such preset, or no such setting.
+
+    Example:
+        >>> load_preset("paper", size=224).thresholds
+        (0.8, 0.7, 0.6, 0.5, 0.4)
+    """
+    check_choice("preset", name, tuple(preset_names()))
+    text = resources.files("segmentation").joinpath("presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    known = {field.name for field in fields(MaskSettings)}
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        raise ValueError(f"'changes' must be settings ({', '.join(sorted(known))}), got {', '.join(unknown)}")
+    return MaskSettings(**{**yaml.safe_load(text), **changes})

@@ -1,0 +1,1 @@
+"""Running things: stages and their cost, progress, files of a run."""

@@ -1,0 +1,71 @@
+"""Masks in COCO's format."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from segmentation.export.replace_file import replacing
+from segmentation.segments.segment import PhotoMasks
+
+CATEGORIES = [{"id": 1, "name": "segment", "supercategory": "segment"}]
+
+
+def coco_annotations(found: PhotoMasks) -> list[dict[str, Any]]:
+    """The segments of one photo as annotations, with ids from 1 and without ``image_id``."""
+    return [
+        {
+            "id": place,
+            "category_id": 1,
+            "segmentation": {"size": list(segment.rle["size"]), "counts": segment.rle["counts"].decode("ascii")},
+            "bbox": list(segment.box),
+            "area": segment.area,
+            "iscrowd": 0,
+            "score": round(segment.score, 6),
+            "kind": segment.kind,
+            "levels": list(segment.levels),
+            "parent_id": None if segment.parent is None else segment.parent + 1,
+        }
+        for place, segment in enumerate(found.segments, start=1)
+    ]
+
+
+def write_coco(path: Path, info: dict[str, Any], records: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    """Writes one COCO file of a run, a photo at a time, however many there are.
+
+    Args:
+        path: the file.
+        info: what was run, for its ``info``.
+        records: gives the photos each time it is called: ``{"file_name", "width", "height", "annotations"}``, with the
+            annotations of :func:`coco_annotations`.
+    """
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{"info": ' + json.dumps(info) + ',\n"images": [')
+        file.writelines(_rows(_images(records())))
+        file.write('],\n"categories": ' + json.dumps(CATEGORIES) + ',\n"annotations": [')
+        file.writelines(_rows(_annotations(records())))
+        file.write("]}\n")
+
+
+def _rows(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for index, entry in enumerate(entries):
+        yield ("\n" if index == 0 else ",\n") + json.dumps(entry)
+
+
+def _images(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for number, record in enumerate(records, start=1):
+        yield {"id": number, **{key: record[key] for key in ("file_name", "width", "height")}}
+
+
+def _annotations(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    before = 0
+    for number, record in enumerate(records, start=1):
+        for annotation in record["annotations"]:
+            parent = annotation["parent_id"]
+            yield {
+                **annotation,
+                "id": annotation["id"] + before,
+                "image_id": number,
+                "parent_id": None if parent is None else parent + before,
+            }
+        before += len(record["annotations"])

@@ -1,0 +1,57 @@
+// What is known about one segment, with the ways to its parent and children.
+
+function showPanel(photo, segment, selected, level, actions) {
+  const panel = byId("panel");
+  const focused = panel.contains(document.activeElement);
+  if (!segment) {
+    panel.replaceChildren(
+      make("h2", {}, "No segment selected"),
+      make("p", { class: "quiet" }, "Point at a segment to see its numbers. Click it to keep it here.")
+    );
+    return;
+  }
+  const lives = segment.levels.map((at) => {
+    const marks = at === level ? { class: "here", title: "the level shown" } : {};
+    return make("span", marks, String(thresholds[at]));
+  });
+  const parent = segment.parent ? link(photo, segment.parent, actions) : make("span", { class: "quiet" }, "none");
+  const children = segment.children.length
+    ? make("div", { class: "links" }, ...segment.children.map((child) => link(photo, child, actions)))
+    : make("span", { class: "quiet" }, "none");
+  panel.replaceChildren(
+    make("h2", {}, chip(segment.colour), `Segment ${segment.id}`,
+      make("small", {}, selected ? "selected" : "under the pointer"),
+      selected ? deselectButton(actions) : null),
+    make("dl", {},
+      ...entry("Area", `${segment.area.toLocaleString("en")} px`, make("span", { class: "quiet" }, ` \u00b7 ${share(photo, segment)}`)),
+      ...entry("Score", segment.score.toFixed(2)),
+      ...entry("Lives at", make("span", { class: "lives" }, ...lives)),
+      ...entry("Parent", parent),
+      ...entry("Children", children))
+  );
+  if (focused) (panel.querySelector(".link") ?? panel).focus(); // the button that was pressed is gone
+}
+
+function deselectButton(actions) {
+  return make("button", { type: "button", class: "close", "aria-label": "Deselect", title: "Esc", onclick: actions.deselect },
+    "\u00d7");
+}
+
+const entry = (name, ...values) => [make("dt", {}, name), make("dd", {}, ...values)];
+
+const share = (photo, segment) => percent(segment.area / (photo.width * photo.height));
+
+function link(photo, segment, actions) {
+  return make("button", {
+    type: "button",
+    class: "link",
+    "data-segment": segment.id,
+    "aria-label": `Segment ${segment.id}, ${share(photo, segment)} of the photo`,
+    title: `lives at ${levelsText(segment)}`,
+    onclick: () => actions.follow(segment),
+    onpointerenter: () => actions.hint(segment),
+    onpointerleave: () => actions.hint(null),
+    onfocus: (event) => event.target.matches(":focus-visible") && actions.hint(segment),
+    onblur: () => actions.hint(null),
+  }, chip(segment.colour), String(segment.id));
+}

@@ -1,0 +1,54 @@
+// The data: a list of photos in one block, and one block for each photo that is read when it is first shown.
+
+const KINDS = ["instance", "semantic"];
+const index = JSON.parse(byId("index").textContent);
+const thresholds = index.thresholds;
+const read = new Map();
+
+function photoAt(place) {
+  if (!read.has(place)) {
+    if (read.size > 8) read.delete(read.keys().next().value); // outlines of a few photos are enough to keep
+    read.set(place, linked(JSON.parse(byId(`photo-${place}`).textContent)));
+  }
+  return read.get(place);
+}
+
+function linked(photo) {
+  photo.byId = new Map(photo.segments.map((segment) => [segment.id, segment]));
+  photo.segments.sort((one, other) => other.area - one.area || one.id - other.id);
+  for (const segment of photo.segments) {
+    segment.children = [];
+    segment.parent = photo.byId.get(segment.parent) ?? null;
+  }
+  for (const segment of photo.segments) segment.parent?.children.push(segment); // largest first
+  return photo;
+}
+
+// Segments of one kind that live at a level, largest first.
+function living(photo, kind, level) {
+  return photo.segments.filter((segment) => segment.kind === kind && segment.levels.includes(level));
+}
+
+function runsOf(segment) {
+  segment.runs ??= decodeRuns(segment.counts);
+  return segment.runs;
+}
+
+function outline(photo, segment) {
+  segment.outline ??= outlineOf(runsOf(segment), ...photo.shown);
+  return segment.outline;
+}
+
+// For each pixel, down the columns, 1 + the place of the smallest segment there, or 0.
+function labelMap(photo, segments) {
+  const labels = new Uint16Array(photo.shown[0] * photo.shown[1]);
+  segments.forEach((segment, place) => {
+    const runs = runsOf(segment);
+    for (let at = 0; at < runs.length; at += 2) labels.fill(place + 1, runs[at], runs[at + 1]);
+  });
+  return labels;
+}
+
+function levelsText(segment) {
+  return segment.levels.map((level) => thresholds[level]).join(", ");
+}

@@ -1,0 +1,16 @@
+// Fills in what never changes and shows what the address asks for.
+
+function fillAbout() {
+  const lines = Object.entries(index.about).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
+  byId("about").replaceChildren(...lines);
+}
+
+restoreTheme();
+byId("level").max = Math.max(0, thresholds.length - 1);
+byId("level").disabled = thresholds.length < 2;
+fillAbout();
+showGallery();
+showDisplay();
+listen();
+if (!location.hash && index.photos.length === 1) history.replaceState(null, "", `#photo=${index.photos[0].id}`);
+route();

@@ -1,0 +1,174 @@
+"""Pseudo-masks of photos: encode, pool, score."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from graphpool import OnlineAgglomerativePooling, grid_graph
+from graphpool.checks import describe
+from graphpool.layout import Layout
+from graphpool.state import unit_tokens
+from segmentation.config import MaskSettings, load_preset
+from segmentation.data.colour import as_srgb
+from segmentation.data.decode import read_photo
+from segmentation.data.resize import resize_photo, token_grid
+from segmentation.engine.device import choose_device, choose_dtype
+from segmentation.engine.stages import StageCosts
+from segmentation.models.encode import encode_photos
+from segmentation.models.encoder import TokenEncoder
+from segmentation.segments.candidates import Candidates, photo_candidates
+from segmentation.segments.find import find_segments
+from segmentation.segments.segment import PhotoMasks, Segment
+
+Photo = str | PathLike[str] | Image.Image | NDArray[np.uint8]
+
+
+class PseudoMasker:
+    """A hierarchy of instance and semantic masks of photos, without labels or training.
+
+    Encodes photos by a vision transformer, groups the tokens of the whole batch in one call of Online Agglomerative
+    Pooling, scores what comes out, and returns masks at the size of each photo. The masks of a photo do not depend on
+    what else is in the batch.
+
+    Args:
+        encoder: the name of a timm vision transformer, or a :class:`TokenEncoder`.
+        weights: file of the encoder's weights; ``None`` takes timm's pretrained ones.
+        settings: ``None`` for the preset ``photos``; see :func:`load_preset`.
+        device: ``"auto"`` (CUDA where there is one), or a torch device.
+        dtype: of the encoder: ``"auto"`` (bfloat16 on CUDA, else float32), ``"float32"``, ``"bfloat16"`` or
+            ``"float16"``. Pooling runs in float32 whatever it is.
+
+    Attributes:
+        costs: time and memory of each stage so far.
+
+    Raises:
+        ValueError, FileNotFoundError, ConnectionError: see :class:`TokenEncoder`.
+
+    Example:
+        >>> encoder = TokenEncoder("vit_tiny_patch16_224", init="random")
+        >>> masker = PseudoMasker(encoder, settings=load_preset(size=64), device="cpu")
+        >>> photo = np.zeros((48, 64, 3), dtype=np.uint8)
+        >>> [found] = masker([photo])
+        >>> found.height, found.width
+        (48, 64)
+    """
+
+    def __init__(
+        self,
+        encoder: str | TokenEncoder,
+        weights: str | Path | None = None,
+        *,
+        settings: MaskSettings | None = None,
+        device: str | torch.device = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        self.settings = load_preset() if settings is None else settings
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(dtype, self.device)
+        if isinstance(encoder, TokenEncoder):
+            if weights is not None:
+                raise ValueError("'weights' must be None with an encoder that is made already, got a file")
+        else:
+            encoder = TokenEncoder(encoder, weights)
+        if self.settings.size < encoder.patch_size:
+            raise ValueError(f"'size' must be at least the patch of {encoder.patch_size}, got {self.settings.size}")
+        self.encoder = encoder.to(self.device, self.dtype).eval()
+        self.costs = StageCosts(self.device)
+        settings = self.settings
+        self.pool = OnlineAgglomerativePooling(
+            settings.thresholds,
+            settings.feature_weight,
+            settings.temperature,
+            settings.min_area,
+            settings.semantic,
+            features=settings.features,
+            center=settings.center,
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of masks that are made."""
+        return ("instance", "semantic") if self.settings.semantic else ("instance",)
+
+    @torch.inference_mode()
+    def __call__(self, photos: Sequence[Photo]) -> list[PhotoMasks]:
+        """The masks of each photo.
+
+        Args:
+            photos: files, PIL images (as they are, not turned by EXIF), or RGB arrays ``[H, W, 3]`` uint8, of any
+                sizes; all are one batch.
+
+        Raises:
+            TypeError: something else.
+            PhotoError: a file that cannot be decoded.
+        """
+        if isinstance(photos, (str, PathLike, Image.Image, np.ndarray)):
+            raise TypeError(f"'photos' must be a list of photos, got one of type {type(photos).__name__}")
+        with self.costs.stage("decode"):
+            arrays = [_array(photo) for photo in photos]
+        if not arrays:
+            return []
+        patch = self.encoder.patch_size
+        grids = [token_grid(photo.shape[0], photo.shape[1], self.settings.size, patch) for photo in arrays]
+        with self.costs.stage("encode"):
+            keys = encode_photos(self.encoder, [self._pixels(*pair) for pair in zip(arrays, grids, strict=True)])
+        with self.costs.stage("pool"):
+            tokens, candidates = self._group(keys, grids)
+        with self.costs.stage("score"):
+            return [
+                self._photo_masks(photo, own, {kind: candidates[kind][index] for kind in self.kinds})
+                for index, (photo, own) in enumerate(zip(arrays, tokens, strict=True))
+            ]
+
+    def _pixels(self, photo: NDArray[np.uint8], grid: tuple[int, int]) -> Tensor:
+        patch = self.encoder.patch_size
+        return resize_photo(photo, grid[0] * patch, grid[1] * patch).to(self.device, self.dtype)
+
+    def _group(
+        self, keys: list[Tensor], grids: list[tuple[int, int]]
+    ) -> tuple[tuple[Tensor, ...], dict[str, list[Candidates]]]:
+        """Centred unit tokens of each photo, and its candidates of each kind."""
+        sizes = [len(own) for own in keys]
+        starts = np.cumsum([0, *sizes[:-1]]).tolist()
+        edges = [grid_graph(*grid, device=self.device) + start for grid, start in zip(grids, starts, strict=True)]
+        batch = torch.repeat_interleave(torch.tensor(sizes, device=self.device))
+        x = torch.cat(keys)
+        hierarchy = self.pool(x, torch.cat(edges, 1), batch)
+        instance = [level.instance for level in hierarchy.levels]
+        candidates = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
+        if self.settings.semantic:
+            semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
+            candidates["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
+        return unit_tokens(x, Layout.of(batch, len(keys)), self.settings.center).split(sizes), candidates
+
+    def _photo_masks(self, photo: NDArray[np.uint8], tokens: Tensor, candidates: dict[str, Candidates]) -> PhotoMasks:
+        pixels = torch.from_numpy(photo).to(self.device).permute(2, 0, 1).float().div_(255)
+        segments: list[Segment] = []
+        for kind, found in candidates.items():
+            start = len(segments)
+            for segment in find_segments(kind, found, tokens, pixels, self.settings):
+                segments.append(segment.shifted(start))
+        labels = {kind: found.labels.to(torch.int32).cpu().numpy() for kind, found in candidates.items()}
+        height, width = photo.shape[:2]
+        return PhotoMasks(height, width, self.settings.thresholds, tuple(segments), labels)
+
+
+def _array(photo: Any) -> NDArray[np.uint8]:
+    if isinstance(photo, (str, PathLike)):
+        return read_photo(Path(photo))
+    if isinstance(photo, Image.Image):
+        photo.load()
+        return np.array(as_srgb(photo))
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        what = f"an array {photo.dtype} {list(photo.shape)}" if isinstance(photo, np.ndarray) else describe(photo)
+        raise TypeError(f"'photos' must hold files, PIL images or uint8 arrays [H, W, 3], got {what}")
+    if not photo.size:
+        raise ValueError(f"'photos' must have pixels, got an array {list(photo.shape)}")
+    return photo

@@ -1,0 +1,70 @@
+"""Builds the page of a run again: ``python -m segmentation.view OUT``."""
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+import numpy as np
+
+from segmentation.data.decode import read_photo
+from segmentation.data.photo_error import PhotoError
+from segmentation.export.page import write_page
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("out", type=_FOLDER)
+@click.option("--photos", type=_FOLDER, help="Folder that the file names in OUT/instances.json start from.")
+@click.option("--max-photos", type=click.IntRange(1), default=200, show_default=True, help="Only the first photos.")
+def view(out: Path, photos: Path | None, max_photos: int) -> None:
+    """Build OUT/index.html again from OUT/instances.json and the photos.
+
+    The page is one file that works without a network. Photos that cannot be read are named and shown in grey.
+    Without --photos they are looked for in the folder that OUT/instances.json names.
+    """
+    source = out / "instances.json"
+    try:
+        dataset = json.loads(source.read_bytes())
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"cannot read {source}: {error}") from error
+    unreadable = []
+
+    def read(image: dict[str, Any]) -> np.ndarray | None:
+        try:
+            return _read(_folder(photos, dataset), image)
+        except PhotoError as error:
+            unreadable.append(f"{image['file_name']}: {error.reason}")
+            return None
+
+    try:
+        write_page(out / "index.html", dataset, read, max_photos=max_photos)
+    except (KeyError, TypeError, ValueError) as error:
+        raise click.UsageError(f"{source}: {error}") from error
+    for line in unreadable:
+        click.echo(f"not readable: {line}", err=True)
+    click.echo(f"wrote {out / 'index.html'}")
+
+
+def _folder(given: Path | None, dataset: dict[str, Any]) -> Path:
+    named = dataset["info"].get("photos")
+    if given is None and not isinstance(named, str):
+        raise click.UsageError("instances.json does not say where the photos are: give --photos DIR")
+    return Path(named) if given is None else given
+
+
+def _read(folder: Path, image: dict[str, Any]) -> np.ndarray:
+    name = PurePosixPath(image["file_name"])
+    if name.is_absolute() or ".." in name.parts:
+        raise PhotoError("the name leads out of the folder of photos")
+    photo = read_photo(folder / name)
+    size = image["height"], image["width"]
+    if photo.shape[:2] != size:
+        found = "x".join(map(str, photo.shape[1::-1]))
+        raise PhotoError(f"its size is {found} now, not {image['width']}x{image['height']}")
+    return photo
+
+
+if __name__ == "__main__":
+    view()
