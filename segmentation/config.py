@@ -22,6 +22,7 @@ class MaskSettings:
         temperature: the paper's sigma of Eq. 6.
         features: what groups of tokens are compared by: ``"vote"`` (Eq. 6) or ``"mean"``.
         center: ``"graph"`` subtracts each photo's mean token before grouping, ``"none"`` does not.
+        connectivity: 4, or 8 to join tokens diagonally too.
         min_area: smallest segment, in tokens (the paper's phi).
         semantic: whether to group regions wherever they lie, too.
         max_masks: most masks a photo and kind.
@@ -40,6 +41,7 @@ class MaskSettings:
     temperature: float
     features: str
     center: str
+    connectivity: int
     min_area: int
     semantic: bool
     max_masks: int
@@ -61,6 +63,7 @@ class MaskSettings:
         check_number("temperature", self.temperature, 0, float("inf"), open_low=True)
         check_choice("features", self.features, FEATURES)
         check_choice("center", self.center, CENTERS)
+        check_choice("connectivity", self.connectivity, (4, 8))
         for name in ("semantic", "refine"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"'{name}' must be true or false, got {describe(getattr(self, name))}")

@@ -1,6 +1,6 @@
 """Pseudo-masks of photos: encode, pool, score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from segmentation.engine.stages import StageCosts
 from segmentation.models.encode import encode_photos
 from segmentation.models.encoder import TokenEncoder
 from segmentation.segments.candidates import Candidates, photo_candidates
+from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
+from segmentation.segments.score import segment_score
 from segmentation.segments.segment import PhotoMasks, Segment
 
 Photo = str | PathLike[str] | Image.Image | NDArray[np.uint8]
@@ -44,6 +46,7 @@ class PseudoMasker:
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         dtype: of the encoder: ``"auto"`` (bfloat16 on CUDA, else float32), ``"float32"``, ``"bfloat16"`` or
             ``"float16"``. Pooling runs in float32 whatever it is.
+        score: ranks segments by their :class:`~segmentation.segments.cues.Cues`.
 
     Attributes:
         costs: time and memory of each stage so far.
@@ -68,6 +71,7 @@ class PseudoMasker:
         settings: MaskSettings | None = None,
         device: str | torch.device = "auto",
         dtype: str = "auto",
+        score: Callable[[Cues], Tensor] = segment_score,
     ) -> None:
         self.settings = load_preset() if settings is None else settings
         self.device = choose_device(device)
@@ -81,6 +85,7 @@ class PseudoMasker:
             raise ValueError(f"'size' must be at least the patch of {encoder.patch_size}, got {self.settings.size}")
         self.encoder = encoder.to(self.device, self.dtype).eval()
         self.costs = StageCosts(self.device)
+        self.score = score
         settings = self.settings
         self.pool = OnlineAgglomerativePooling(
             settings.thresholds,
@@ -113,33 +118,49 @@ class PseudoMasker:
             raise TypeError(f"'photos' must be a list of photos, got one of type {type(photos).__name__}")
         with self.costs.stage("decode"):
             arrays = [_array(photo) for photo in photos]
-        if not arrays:
-            return []
+        return self.find(arrays, self.encode(arrays))
+
+    @torch.inference_mode()
+    def encode(self, photos: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+        """The first half of a call: keys of each photo, ``[rows * columns, channels]``."""
         patch = self.encoder.patch_size
-        grids = [token_grid(photo.shape[0], photo.shape[1], self.settings.size, patch) for photo in arrays]
         with self.costs.stage("encode"):
-            keys = encode_photos(self.encoder, [self._pixels(*pair) for pair in zip(arrays, grids, strict=True)])
+            pixels = [
+                resize_photo(photo, rows * patch, columns * patch).to(self.device, self.dtype)
+                for photo, (rows, columns) in zip(photos, self._grids(photos), strict=True)
+            ]
+            return encode_photos(self.encoder, pixels)
+
+    @torch.inference_mode()
+    def find(self, photos: Sequence[NDArray[np.uint8]], keys: Sequence[Tensor]) -> list[PhotoMasks]:
+        """The second half of a call: pools the keys of the photos and makes their masks."""
+        if not photos:
+            return []
         with self.costs.stage("pool"):
-            tokens, candidates = self._group(keys, grids)
+            tokens, candidates = self._group(keys, self._grids(photos))
         with self.costs.stage("score"):
             return [
                 self._photo_masks(photo, own, {kind: candidates[kind][index] for kind in self.kinds})
-                for index, (photo, own) in enumerate(zip(arrays, tokens, strict=True))
+                for index, (photo, own) in enumerate(zip(photos, tokens, strict=True))
             ]
 
-    def _pixels(self, photo: NDArray[np.uint8], grid: tuple[int, int]) -> Tensor:
-        patch = self.encoder.patch_size
-        return resize_photo(photo, grid[0] * patch, grid[1] * patch).to(self.device, self.dtype)
+    def _grids(self, photos: Sequence[NDArray[np.uint8]]) -> list[tuple[int, int]]:
+        size, patch = self.settings.size, self.encoder.patch_size
+        return [token_grid(photo.shape[0], photo.shape[1], size, patch) for photo in photos]
 
     def _group(
-        self, keys: list[Tensor], grids: list[tuple[int, int]]
+        self, keys: Sequence[Tensor], grids: list[tuple[int, int]]
     ) -> tuple[tuple[Tensor, ...], dict[str, list[Candidates]]]:
         """Centred unit tokens of each photo, and its candidates of each kind."""
         sizes = [len(own) for own in keys]
         starts = np.cumsum([0, *sizes[:-1]]).tolist()
-        edges = [grid_graph(*grid, device=self.device) + start for grid, start in zip(grids, starts, strict=True)]
+        connectivity = self.settings.connectivity
+        edges = [
+            grid_graph(*grid, connectivity=connectivity, device=self.device) + start
+            for grid, start in zip(grids, starts, strict=True)
+        ]
         batch = torch.repeat_interleave(torch.tensor(sizes, device=self.device))
-        x = torch.cat(keys)
+        x = torch.cat(list(keys))
         hierarchy = self.pool(x, torch.cat(edges, 1), batch)
         instance = [level.instance for level in hierarchy.levels]
         candidates = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
@@ -153,7 +174,7 @@ class PseudoMasker:
         segments: list[Segment] = []
         for kind, found in candidates.items():
             start = len(segments)
-            for segment in find_segments(kind, found, tokens, pixels, self.settings):
+            for segment in find_segments(kind, found, tokens, pixels, self.settings, self.score):
                 segments.append(segment.shifted(start))
         labels = {kind: found.labels.to(torch.int32).cpu().numpy() for kind, found in candidates.items()}
         height, width = photo.shape[:2]

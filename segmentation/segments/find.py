@@ -1,6 +1,6 @@
 """Segments of a photo from its candidates."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -10,9 +10,8 @@ from torch import Tensor
 
 from segmentation.config import MaskSettings
 from segmentation.segments.candidates import Candidates
-from segmentation.segments.cues import segment_cues
+from segmentation.segments.cues import Cues, segment_cues
 from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
-from segmentation.segments.score import segment_score
 from segmentation.segments.segment import Segment
 from segmentation.segments.select import Selection, select_segments
 from segmentation.segments.soft_masks import soft_masks
@@ -21,7 +20,12 @@ _CELL = 4  # pixels a token at which candidates are compared
 
 
 def find_segments(
-    kind: str, candidates: Candidates, tokens: Tensor, photo: Tensor, settings: MaskSettings
+    kind: str,
+    candidates: Candidates,
+    tokens: Tensor,
+    photo: Tensor,
+    settings: MaskSettings,
+    score_of: Callable[[Cues], Tensor],
 ) -> list[Segment]:
     """Scores the candidates, chooses, and makes their masks at the size of the photo; best score first.
 
@@ -31,6 +35,7 @@ def find_segments(
         tokens: unit features of its tokens, centred as for grouping, ``[tokens, channels]``.
         photo: ``[3, height, width]`` in [0, 1], on the device of the tokens.
         settings: which to choose.
+        score_of: scores them by their cues.
     """
     if not candidates.masks.size(0):
         return []
@@ -38,7 +43,7 @@ def find_segments(
     rows, columns = soft.shape[-2:]
     small = F.interpolate(photo[None], (_CELL * rows, _CELL * columns), mode="bilinear", antialias=True)[0]
     filtered = filter_by_photo(soft, small)
-    score = segment_score(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
+    score = score_of(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
     seen = filtered if settings.refine else F.interpolate(soft[None], small.shape[-2:], mode="bilinear")[0]
     selection = select_segments(
         score,
