@@ -60,14 +60,16 @@ class Choice:
 
 
 NINE = tuple(round(0.9 - 0.1 * step, 2) for step in range(9))
+NINETEEN = tuple(round(0.95 - 0.05 * step, 2) for step in range(19))
 CHOICES = (
     Choice("preset photos"),
     Choice("constant score", score=constant),
     Choice("score: contrast, area, border only", score=contrast_and_size),
     Choice("score: with levels survived", score=with_survival),
     Choice("no refinement", {"refine": False}),
-    Choice("nine levels", {"thresholds": NINE}),
-    Choice("five levels", {"thresholds": (0.8, 0.7, 0.6, 0.5, 0.4)}),
+    Choice("nineteen levels, 0.95 ... 0.05", {"thresholds": NINETEEN}),
+    Choice("nine levels, 0.9 ... 0.1", {"thresholds": NINE}),
+    Choice("five levels, 0.8 ... 0.4", {"thresholds": (0.8, 0.7, 0.6, 0.5, 0.4)}),
     Choice("features by vote (Eq. 6)", {"features": "vote"}),
     Choice("feature weight 0.6", {"feature_weight": 0.6}),
     Choice("feature weight 1", {"feature_weight": 1.0}),

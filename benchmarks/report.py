@@ -64,6 +64,16 @@ OAP = Table(
     ],
 )
 
+QUALITY = Table(
+    lambda row: True,
+    [
+        Column("choice", text("choice")),
+        *(Column(key, number(key)) for key in ("AP", "AP50", "AR100", "APS", "APM", "APL")),
+        Column("best overlap", number("best_overlap")),
+        Column("masks a photo", number("masks")),
+    ],
+)
+
 TABLES: dict[str, Sequence[Table]] = {
     "components": [
         Table(
@@ -81,6 +91,7 @@ TABLES: dict[str, Sequence[Table]] = {
         )
     ],
     "oap_cost": [OAP],
+    "pseudo_mask_quality": [QUALITY],
     "pooling_cost": [
         Table(
             lambda row: row["table"] == "budgets" and row["against"] == "TopKPooling",
@@ -114,6 +125,8 @@ TABLES: dict[str, Sequence[Table]] = {
     ],
 }
 
+WITHOUT_FIGURE = {"pseudo_mask_quality"}
+
 
 def render_table(table: Table, rows: Sequence[Row]) -> str:
     """A Markdown table."""
@@ -141,7 +154,7 @@ def render_result(result: Row) -> str:
 
 
 def render_page(template: str, results: Path, figures: str) -> str:
-    """The template with every line ``{{name}}`` replaced by the result of that name and its figure."""
+    """The template with every line ``{{name}}`` replaced by the result of that name, and its figure if it has one."""
     lines = []
     for line in template.splitlines():
         if not (line.startswith("{{") and line.endswith("}}")):
@@ -149,7 +162,9 @@ def render_page(template: str, results: Path, figures: str) -> str:
             continue
         name = line[2:-2]
         result = json.loads((results / f"{name}.json").read_text())
-        lines += [render_result(result), "", f"![{name}]({figures}/{name}.png)"]
+        lines.append(render_result(result))
+        if result["benchmark"] not in WITHOUT_FIGURE:
+            lines += ["", f"![{name}]({figures}/{name}.png)"]
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from graphpool.hierarchy import Hierarchy, Level
 from graphpool.layout import Layout
 from graphpool.partition import Partition
 from graphpool.precision import widen
-from graphpool.segment import average_rows, count_rows
+from graphpool.segment import add_rows, count_rows
 from graphpool.state import CENTERS, AffinityState, unit_tokens
 from graphpool.vote import LOGITS
 
@@ -151,6 +152,8 @@ class OnlineAgglomerativePooling(nn.Module):
         # Eq. 6 averages the tokens, to compare supernodes by, and beside them what is to be returned, if different
         sources = tokens if values is None else torch.cat([tokens, widen(values)], dim=1)
         state = AffinityState.start(tokens, layout, values=sources, anchors=self.anchors)
+        # sums of what is to be returned; those of the tokens are the state's
+        totals = None if values is None or self.features == "vote" else widen(values)
         edges = _undirected(graph.edge_index, x.size(0))
         features: Tensor | None = None
         levels = []
@@ -159,23 +162,27 @@ class OnlineAgglomerativePooling(nn.Module):
             cluster, count = group_edges(seen, state, edges, Rule(threshold, self.feature_weight))
             if features is None:
                 self._warn_if_all_merged(count, layout)
-            features, state = self._merge(features, sources, state, cluster, count)
+            features, totals, state = self._merge(features, totals, state, cluster, count)
+            if self.semantic and self.feature_weight < 1:
+                state = state.with_rows()  # for all pairs here, and kept for the layers to come
             edges = _undirected(cluster[edges], count)
             instance = self._partition(features, channels, state, layout, x.dtype)
             semantic = None
             if self.semantic:
                 rule = Rule(semantic_threshold, self.feature_weight)
                 cluster, count = group_pairs(features[:, :channels], state, rule)
-                merged, apart = self._merge(features, sources, state, cluster, count)
+                alone = state if self.features == "vote" else replace(state, rows=None)  # nothing reads them again
+                merged, _, apart = self._merge(features, totals, alone, cluster, count)
                 semantic = self._partition(merged, channels, apart, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic))
         return Hierarchy(tuple(levels), graph.batch)
 
     def _merge(
-        self, features: Tensor | None, sources: Tensor, state: AffinityState, cluster: Tensor, count: int
-    ) -> tuple[Tensor, AffinityState]:
-        """Features and state of the clusters. A cluster of one supernode keeps the features it has."""
+        self, features: Tensor | None, totals: Tensor | None, state: AffinityState, cluster: Tensor, count: int
+    ) -> tuple[Tensor, Tensor | None, AffinityState]:
+        """Features, sums and state of the clusters. A cluster of one supernode keeps the features it has."""
         merged = state.merge(cluster, count)
+        totals = None if totals is None else add_rows(totals, cluster, count)
         if self.features == "vote" and self.feature_weight < 1:
             merged = merged.with_rows()  # both for Eq. 6 here and for Eq. 3 in the next layer
         changed = torch.arange(count, device=cluster.device)
@@ -186,10 +193,11 @@ class OnlineAgglomerativePooling(nn.Module):
             whole = changed.numel() == count
             new = (merged if whole else merged.take(changed)).vote(self.temperature, self.logits)
         else:
-            new = average_rows(sources, merged.cluster, count).index_select(0, changed)
+            sums = merged.sums if totals is None else torch.cat([merged.sums, totals], dim=1)
+            new = sums.index_select(0, changed)  # of the length of their mean, which is normalised away
         channels = state.sums.size(1)
         new = torch.cat([F.normalize(part, dim=1) for part in new.split([channels, new.size(1) - channels], 1)], 1)
-        return (new if features is None else kept.index_copy_(0, changed, new)), merged
+        return (new if features is None else kept.index_copy_(0, changed, new)), totals, merged
 
     def _partition(
         self, features: Tensor, channels: int, state: AffinityState, layout: Layout, dtype: torch.dtype

@@ -100,4 +100,7 @@ def load_preset(name: str = "photos", **changes: Any) -> MaskSettings:
     unknown = sorted(set(changes) - known)
     if unknown:
         raise ValueError(f"'changes' must be settings ({', '.join(sorted(known))}), got {', '.join(unknown)}")
-    return MaskSettings(**{**yaml.safe_load(text), **changes})
+    values = {**yaml.safe_load(text), **changes}
+    if isinstance(values["thresholds"], list):  # YAML has no tuples
+        values["thresholds"] = tuple(values["thresholds"])
+    return MaskSettings(**values)

@@ -192,4 +192,4 @@ def _array(photo: Any) -> NDArray[np.uint8]:
         raise TypeError(f"'photos' must hold files, PIL images or uint8 arrays [H, W, 3], got {what}")
     if not photo.size:
         raise ValueError(f"'photos' must have pixels, got an array {list(photo.shape)}")
-    return photo
+    return np.require(photo, requirements=("C", "W"))  # torch takes no reversed or read-only arrays

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from segmentation.config import MaskSettings, load_preset, preset_names
-from segmentation.data.photos import find_photos
+from segmentation.data.photos import PhotoList, find_photos
 from segmentation.engine.device import DTYPES
 from segmentation.engine.mask_run import FORMATS, MaskRun
 from segmentation.engine.run_folder import RunFolder
@@ -70,15 +70,15 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
         raise click.UsageError("--resume and --overwrite exclude each other")
     try:
         settings = _settings(options)
-        found = find_photos(photos)
+        found = _photos(photos, output)
         asked = {
             "encoder": options["encoder"],
             "weights": options["weights"].name if options["weights"] else None,
             "dtype": options["dtype"],
             "format": list(options["formats"]),
             **{name: getattr(settings, name) for name in MaskSettings.__dataclass_fields__},
+            "thresholds": list(settings.thresholds),
         }
-        folder = RunFolder(output, asked, resume=options["resume"], overwrite=options["overwrite"])
         masker = PseudoMasker(
             options["encoder"],
             options["weights"],
@@ -86,6 +86,7 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
             device=options["device"],
             dtype=options["dtype"],
         )
+        folder = RunFolder(output, asked, resume=options["resume"], overwrite=options["overwrite"])
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     roots = [path for path in photos if path.is_dir()]
@@ -105,6 +106,16 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
         sys.exit(INTERRUPTED)
     run.finish()
     sys.exit(SOME_SKIPPED if run.skipped else 0)
+
+
+def _photos(paths: tuple[Path, ...], output: Path) -> PhotoList:
+    """The photos in ``paths``, without the overlays that an earlier run wrote to a folder among them."""
+    found = find_photos(paths)
+    overlays = (output / "overlays").resolve()
+    photos = [photo for photo in found if overlays not in photo.path.resolve().parents]
+    if not photos:
+        raise ValueError(f"no photos in {', '.join(map(str, paths))} but in {overlays}, which holds overlays")
+    return PhotoList(photos, found.ignored, found.unreadable)
 
 
 def _settings(options: dict[str, Any]) -> MaskSettings:

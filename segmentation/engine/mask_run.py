@@ -99,7 +99,7 @@ class MaskRun:
             self.masker.costs.add("decode", decoded.seconds)
             if decoded.error is not None:
                 self.skipped[decoded.file.name] = decoded.error.reason
-                self.console.print(f"skipped {decoded.file.name}: {decoded.error.reason}", markup=False)
+                self.console.print(f"skipped {decoded.file.name}: {decoded.error.reason}", markup=False, soft_wrap=True)
         good = [(decoded.file, decoded.photo) for decoded in batch if decoded.photo is not None]
         found = self.masker([photo for _, photo in good])
         with self.masker.costs.stage("export"):
@@ -130,10 +130,11 @@ class MaskRun:
 
     def _write_page(self, names: list[str]) -> None:
         paths = {photo.name: photo.path for photo in self.photos}
-        shown = list(islice(self.folder.records(names), self.max_photos_in_page + 1))
         images, annotations, before = [], [], 0
-        for number, record in enumerate(shown, start=1):
+        for number, record in enumerate(self.folder.records(names), start=1):
             images.append({"id": number, **{key: record[key] for key in ("file_name", "width", "height")}})
+            if number > self.max_photos_in_page:
+                continue  # only counted
             for entry in record["annotations"]:
                 parent = entry["parent_id"] and entry["parent_id"] + before
                 annotations.append({**entry, "id": entry["id"] + before, "image_id": number, "parent_id": parent})
@@ -160,13 +161,15 @@ class MaskRun:
             table.add_row(stage, f"{seconds:.2f}", f"{1000 * seconds / max(self.made, 1):.0f}", share, peak)
         self.console.print(table)
         for name in getattr(self.photos, "unreadable", ()):
-            self.console.print(f"could not look into {name}", markup=False)
+            self.console.print(f"could not look into {name}", markup=False, soft_wrap=True)
         if self.photos.ignored:
             self.console.print(f"{self.photos.ignored} files that are no images were left aside")
         for name, reason in self.skipped.items():
-            self.console.print(f"skipped {name}: {reason}", markup=False)
+            self.console.print(f"skipped {name}: {reason}", markup=False, soft_wrap=True)
         state = f", {len(self.skipped)} skipped" if self.skipped else ""
-        self.console.print(f"{len(self.folder.done)} photos have masks{state}: {self.folder.path}", markup=False)
+        self.console.print(
+            f"{len(self.folder.done)} photos have masks{state}: {self.folder.path}", markup=False, soft_wrap=True
+        )
 
 
 def _decoded(photos: Sequence[PhotoFile], batch_size: int) -> Generator[Decoded, None, None]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from segmentation.export.replace_file import replacing
 from segmentation.segments.label_maps import enlarge_labels
@@ -17,8 +18,13 @@ def write_labels(path: Path, found: PhotoMasks) -> None:
     numbered anew in each level.
     """
     maps = {
-        kind: enlarge_labels(torch.from_numpy(labels), found.height, found.width).numpy() + 1
+        kind: np.concatenate([_enlarged(level, found.height, found.width) for level in labels])
         for kind, labels in found.labels.items()
     }
     with replacing(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, thresholds=np.array(found.thresholds), **maps)  # type: ignore[arg-type]
+
+
+def _enlarged(level: NDArray[np.int32], height: int, width: int) -> NDArray[np.int32]:
+    """One level at a time: what the enlarging needs beside its result is several times as large."""
+    return enlarge_labels(torch.from_numpy(level[None]), height, width).add_(1).numpy()

@@ -40,4 +40,5 @@ def _shown_levels(found: PhotoMasks) -> list[int]:
     counts = [len(found.at_level(level)) for level in range(len(found.thresholds))]
     if not any(counts):
         return []
-    return sorted({min(range(len(counts)), key=lambda level: abs(counts[level] - wanted)) for wanted in _COUNTS})
+    merging = range(counts.index(max(counts)), len(counts))  # before it, most groups are too small to be segments
+    return sorted({min(merging, key=lambda level: abs(counts[level] - wanted)) for wanted in _COUNTS})

@@ -54,6 +54,8 @@ def find_segments(
         max_share=settings.max_share,
         max_masks=settings.max_masks,
     )
+    if not selection.index.numel():
+        return []
     masks = pixel_masks(soft.index_select(0, selection.index), photo, refine=settings.refine)
     return list(_segments(kind, selection, score[selection.index].tolist(), masks))
 
@@ -62,13 +64,14 @@ def _segments(kind: str, selection: Selection, scores: list[float], masks: Itera
     rles = [rle for part in masks for rle in _encode(part)]
     areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
     levels = [tuple(row.nonzero().view(-1).tolist()) for row in selection.levels.cpu()]
-    # a mask of few tokens can lose its last pixel when it is enlarged; the tree closes over it
+    # at the photo's size a mask of few tokens can have no pixel, or a parent no more than its child: the tree closes
+    # over both
     parents = selection.parent.tolist()
     place = np.cumsum([area > 0 for area in areas]) - 1
     for index, area in enumerate(areas):
         if area:
             parent = parents[index]
-            while parent >= 0 and not areas[parent]:
+            while parent >= 0 and areas[parent] <= area:
                 parent = parents[parent]
             above = int(place[parent]) if parent >= 0 else None
             box = tuple(boxes[index])

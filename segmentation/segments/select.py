@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -14,7 +15,8 @@ class Selection:
     Attributes:
         index: of the chosen among the candidates, best score first, ``[M]``.
         levels: levels at which each lives, those of the near-duplicates that it stands for too, ``[M, num_levels]``.
-        parent: place in ``index`` of the smallest chosen one that holds it, ``[M]``; -1 if none does.
+        parent: place in ``index`` of the next chosen one up the tree that is larger and holds more than half of it,
+            ``[M]``; -1 if none does.
     """
 
     index: Int[Tensor, " chosen"]
@@ -50,6 +52,7 @@ def select_segments(
     order = order[able[order]]
     common = flat[order] @ flat[order].T
     near = (common > max_overlap * (area[order] + area[order].unsqueeze(1) - common)).cpu().numpy()
+    np.fill_diagonal(near, True)  # also for a max_overlap of 1
     chosen: list[int] = []
     stands_for = [-1] * score.numel()  # which chosen one each candidate is, or is a near-duplicate of
     taken = torch.zeros(order.numel(), dtype=torch.bool).numpy()
@@ -65,21 +68,24 @@ def select_segments(
             break
     index = torch.tensor(chosen, dtype=torch.long, device=score.device)
     joined = torch.zeros(len(chosen), levels.size(1), dtype=torch.long, device=score.device)
-    known = torch.tensor(stands_for, device=score.device)
+    known = torch.tensor(stands_for, dtype=torch.long, device=score.device)
     named = (known >= 0).nonzero().view(-1)
     joined.index_add_(0, known[named], levels[named].long())
-    parents = _parents(chosen, stands_for, parent.tolist(), area.tolist())
+    own, size = flat[index], area[index].unsqueeze(1)
+    # the near-duplicate that stands for a parent can be what the parent has beside the child
+    holds = (own @ own.T > size / 2) & (size < size.T)
+    parents = _parents(chosen, stands_for, parent.tolist(), holds.tolist())
     return Selection(index, joined > 0, torch.tensor(parents, dtype=torch.long, device=score.device))
 
 
-def _parents(chosen: list[int], stands_for: list[int], parent: list[int], area: list[float]) -> list[int]:
-    """The next larger chosen one up the tree of candidates."""
+def _parents(chosen: list[int], stands_for: list[int], parent: list[int], holds: list[list[bool]]) -> list[int]:
+    """The next chosen one up the tree of candidates that is larger and holds most of it."""
     found = []
-    for candidate in chosen:
+    for candidate, held in zip(chosen, holds, strict=True):
         above = parent[candidate]
         while above >= 0:
             holder = stands_for[above]
-            if holder >= 0 and area[chosen[holder]] > area[candidate]:
+            if holder >= 0 and held[holder]:
                 break
             above = parent[above]
         found.append(stands_for[above] if above >= 0 else -1)
