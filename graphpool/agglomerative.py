@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
 from graphpool.components import hook_and_contract
-from graphpool.contract import REDUCTIONS, coarsen, distinct
+from graphpool.contract import REDUCTIONS, coarsen, distinct_edges
 from graphpool.layout import Layout
 from graphpool.pooled import Pooled
 from graphpool.precision import widen
@@ -194,11 +194,10 @@ class AgglomerativePool(nn.Module):
 
 def _pairs(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
     """Each pair of joined nodes once, smaller node first, and which pair each edge is."""
-    low, high = torch.minimum(*edge_index), torch.maximum(*edge_index)
-    unique, group = distinct(low * num_nodes + high, num_nodes * num_nodes, with_group=True)
+    ordered = torch.stack([torch.minimum(*edge_index), torch.maximum(*edge_index)])
+    pairs, group = distinct_edges(ordered, num_nodes, with_group=True)
     assert group is not None  # asked for
-    divisor = max(num_nodes, 1)
-    return torch.stack([unique.div(divisor, rounding_mode="floor"), unique % divisor]), group
+    return pairs, group
 
 
 def _gate(score: Tensor, contracted: Tensor, edge_index: Tensor, cluster: Tensor, count: int) -> Tensor:

@@ -70,12 +70,18 @@ def coarsen(
     """:func:`contract_edges` of checked arguments."""
     source, target = cluster.index_select(0, edge_index[0]), cluster.index_select(0, edge_index[1])
     between = (source != target).nonzero().view(-1)
-    key = (source * num_clusters + target).index_select(0, between)
-    unique, group = distinct(key, num_clusters * num_clusters, with_group=edge_attr is not None)
-    coarse = torch.stack([unique.div(max(num_clusters, 1), rounding_mode="floor"), unique % max(num_clusters, 1)])
+    ends = torch.stack([source, target]).index_select(1, between)
+    coarse, group = distinct_edges(ends, num_clusters, with_group=edge_attr is not None)
     if edge_attr is None or group is None:
         return coarse, None
-    return coarse, _reduce_attributes(take_rows(edge_attr, between), group, unique.numel(), reduce)
+    return coarse, _reduce_attributes(take_rows(edge_attr, between), group, coarse.size(1), reduce)
+
+
+def distinct_edges(edge_index: Tensor, num_nodes: int, *, with_group: bool) -> tuple[Tensor, Tensor | None]:
+    """The different edges, sorted by source and target, and (if asked) which of them each edge is."""
+    key, group = distinct(edge_index[0] * num_nodes + edge_index[1], num_nodes * num_nodes, with_group=with_group)
+    divisor = max(num_nodes, 1)
+    return torch.stack([key.div(divisor, rounding_mode="floor"), key % divisor]), group
 
 
 def distinct(key: Tensor, num_keys: int, *, with_group: bool) -> tuple[Tensor, Tensor | None]:

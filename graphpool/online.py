@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
-from graphpool.contract import distinct
+from graphpool.contract import distinct_edges
 from graphpool.grouping import Rule, group_edges, group_pairs
 from graphpool.hierarchy import Hierarchy, Level
 from graphpool.layout import Layout
@@ -231,9 +231,6 @@ def _check_thresholds(name: str, thresholds: Sequence[float]) -> tuple[float, ..
 
 def _undirected(edge_index: Tensor, num_nodes: int) -> Tensor:
     """Each joined pair of different nodes once, smaller node first."""
-    low, high = torch.minimum(*edge_index), torch.maximum(*edge_index)
-    different = (low != high).nonzero().view(-1)
-    key = (low * num_nodes + high).index_select(0, different)
-    unique, _ = distinct(key, num_nodes * num_nodes, with_group=False)
-    divisor = max(num_nodes, 1)
-    return torch.stack([unique.div(divisor, rounding_mode="floor"), unique % divisor])
+    ordered = torch.stack([torch.minimum(*edge_index), torch.maximum(*edge_index)])
+    different = (ordered[0] != ordered[1]).nonzero().view(-1)
+    return distinct_edges(ordered.index_select(1, different), num_nodes, with_group=False)[0]

@@ -214,11 +214,15 @@ def test_real_photos(shared: Path) -> None:
     assert np.mean(shares) > 0.95
     finest, coarsest = (len(together[0].at_level(level)) for level in (0, len(settings.thresholds) - 1))
     assert finest > coarsest
-    for found in together:
-        for level in range(len(settings.thresholds)):
-            masks = [segment.mask for segment in found.at_level(level)]
-            if masks:
-                assert (np.sum(masks, axis=0) > 1).mean() < 0.1  # nearly disjoint
+    # nearly disjoint at a level: a segment also stands for near-duplicates at levels where it is too large itself
+    doubled = [
+        float((np.sum([segment.mask for segment in found.at_level(level)], axis=0) > 1).mean())
+        for found in together
+        for level in range(len(settings.thresholds))
+        if found.at_level(level)
+    ]
+    assert np.mean(doubled) < 0.06
+    assert max(doubled) < 0.25
     assert set(masker.costs.seconds) == {"decode", "encode", "pool", "score"}
 
 
