@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import yaml
@@ -17,7 +18,7 @@ class MaskSettings:
 
     Attributes:
         size: photos are resized to about as many pixels as a square of this side has, keeping their shape.
-        thresholds: of the levels of Online Agglomerative Pooling, one for each.
+        thresholds: of the levels of Online Agglomerative Pooling, one for each, falling.
         feature_weight: the paper's omega_f of Eq. 4.
         temperature: the paper's sigma of Eq. 6.
         features: what groups of tokens are compared by: ``"vote"`` (Eq. 6) or ``"mean"``.
@@ -55,6 +56,8 @@ class MaskSettings:
             raise TypeError(f"'thresholds' must be a non-empty list of numbers, got {describe(thresholds)}")
         for threshold in self.thresholds:
             check_number("thresholds", threshold, -1, 1, open_low=True)
+        if any(later >= earlier for earlier, later in pairwise(self.thresholds)):
+            raise ValueError(f"'thresholds' must fall from level to level, got {list(self.thresholds)}")
         object.__setattr__(self, "thresholds", tuple(float(threshold) for threshold in self.thresholds))
         for name in ("size", "min_area", "max_masks"):
             check_count(name, getattr(self, name), 1)

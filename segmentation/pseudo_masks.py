@@ -1,5 +1,6 @@
 """Masks for a folder of photos: ``python -m segmentation.pseudo_masks PHOTOS... -o OUT``."""
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
         asked = {
             "encoder": options["encoder"],
             "weights": options["weights"].name if options["weights"] else None,
+            "weights_sha256": _sha256(options["weights"]) if options["weights"] else None,
             "dtype": options["dtype"],
             "format": list(options["formats"]),
             **{name: getattr(settings, name) for name in MaskSettings.__dataclass_fields__},
@@ -106,6 +108,15 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
         sys.exit(INTERRUPTED)
     run.finish()
     sys.exit(SOME_SKIPPED if run.skipped else 0)
+
+
+def _sha256(path: Path) -> str:
+    """Names the weights, whatever their file is called: with others, a run cannot be resumed."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _photos(paths: tuple[Path, ...], output: Path) -> PhotoList:

@@ -9,6 +9,7 @@ from typing import Any
 from segmentation.export.replace_file import replacing
 
 _SETTINGS, _JOURNAL = "run.json", "photos.jsonl"
+_RESULTS = ("instances.json", "index.html")  # of the whole run, written when it is complete
 
 
 class RunFolder:
@@ -44,7 +45,8 @@ class RunFolder:
         if there and resume:
             self._check_settings(settings)
         else:
-            (path / _JOURNAL).unlink(missing_ok=True)
+            for name in (_JOURNAL, *_RESULTS):
+                (path / name).unlink(missing_ok=True)
             with replacing(path / _SETTINGS) as unfinished:
                 unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
         self._drop_torn_line()
