@@ -72,6 +72,13 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
     try:
         settings = _settings(options)
         found = _photos(photos, output)
+        masker = PseudoMasker(
+            options["encoder"],
+            options["weights"],
+            settings=settings,
+            device=options["device"],
+            dtype=options["dtype"],
+        )
         asked = {
             "encoder": options["encoder"],
             "weights": options["weights"].name if options["weights"] else None,
@@ -81,13 +88,6 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
             **{name: getattr(settings, name) for name in MaskSettings.__dataclass_fields__},
             "thresholds": list(settings.thresholds),
         }
-        masker = PseudoMasker(
-            options["encoder"],
-            options["weights"],
-            settings=settings,
-            device=options["device"],
-            dtype=options["dtype"],
-        )
         folder = RunFolder(output, asked, resume=options["resume"], overwrite=options["overwrite"])
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -16,6 +16,7 @@ from tests.pseudo_masks.command import options, run, text
         (lambda o: [*o, "--format", "coco,"], 2, "expected some of coco,overlay,html,npz"),
         (lambda o: [*o, "--thresholds", "abc"], 2, "expected numbers with commas between, got 'abc'"),
         (lambda o: [*o, "--thresholds", "2"], 1, r"'thresholds' must be in \(-1, 1\], got 2.0"),
+        (lambda o: [*o, "--thresholds", "0.5,0.6"], 1, "'thresholds' must fall from level to level, got"),
         (lambda o: [*o, "--size", "8"], 1, "'size' must be at least the patch of 16, got 8"),
         (lambda o: [*o, "--size", "0"], 2, "--size"),
         (
