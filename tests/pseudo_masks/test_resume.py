@@ -113,7 +113,7 @@ def interrupted(kill: signal.Signals, out: Path, arguments: list[str]) -> tuple[
     """Exit status and messages of a run that gets a signal when its first photo is done."""
     command = [sys.executable, "-W", "ignore", "-m", "segmentation.pseudo_masks", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True) as process:
         journal = out / "photos.jsonl"
         deadline = time.monotonic() + 120
