@@ -72,7 +72,7 @@ CHOICES = (
     Choice("five levels, 0.8 ... 0.4", {"thresholds": (0.8, 0.7, 0.6, 0.5, 0.4)}),
     Choice("features by vote (Eq. 6)", {"features": "vote"}),
     Choice("feature weight 0.6", {"feature_weight": 0.6}),
-    Choice("feature weight 1", {"feature_weight": 1.0}),
+    Choice("feature weight 0.8", {"feature_weight": 0.8}),
     Choice("diagonal neighbours", {"connectivity": 8}),
     Choice("near-duplicates from IoU 0.5", {"max_overlap": 0.5}),
     Choice("near-duplicates from IoU 0.8", {"max_overlap": 0.8}),
