@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -38,7 +38,7 @@ def prefetch(
     read: Callable[[Path], NDArray[np.uint8]] = read_photo,
     workers: int = 2,
     ahead: int = 4,
-) -> Iterator[Decoded]:
+) -> Generator[Decoded, None, None]:
     """Decodes photos ahead of their use.
 
     Args:
@@ -65,7 +65,7 @@ def prefetch(
 
 def _decoded(
     files: Iterator[PhotoFile], read: Callable[[Path], NDArray[np.uint8]], workers: int, ahead: int
-) -> Iterator[Decoded]:
+) -> Generator[Decoded, None, None]:
     # silenced from this thread too: a filter that a worker sets is lost when the caller leaves catch_warnings
     with pillow_silenced():
         pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")

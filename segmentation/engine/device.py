@@ -2,6 +2,8 @@
 
 import torch
 
+from graphpool.checks import check_choice
+
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -36,8 +38,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         >>> choose_dtype("auto", torch.device("cpu"))
         torch.float32
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"'dtype' must be one of {', '.join(map(repr, DTYPES))}, got {dtype!r}")
+    check_choice("dtype", dtype, DTYPES)
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     chosen: torch.dtype = getattr(torch, dtype)

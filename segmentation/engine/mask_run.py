@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from segmentation.data.decode import PhotoError, read_photo
 from segmentation.data.photos import PhotoFile, PhotoList
 from segmentation.data.prefetch import Decoded, prefetch
 from segmentation.engine.run_folder import RunFolder
-from segmentation.export.coco import coco_annotations, write_coco
+from segmentation.export.coco import coco_annotations, numbered_annotations, numbered_images, write_coco
 from segmentation.export.labels import write_labels
 from segmentation.export.page import write_page
 from segmentation.export.photo_sheet import write_overlay
@@ -75,7 +75,7 @@ class MaskRun:
         start = time.perf_counter()
         with _progress(self.console) as bar, _interruptible() as asked_to_stop:
             task = bar.add_task("masks", total=len(self.photos), completed=len(self.photos) - len(waiting), rate="")
-            with closing(_decoded(waiting, self.batch_size)) as photos:
+            with closing(prefetch(waiting, ahead=self.batch_size)) as photos:
                 while batch := list(islice(photos, self.batch_size)):
                     self._process_batch(batch)
                     self.seconds = time.perf_counter() - start
@@ -130,16 +130,12 @@ class MaskRun:
 
     def _write_page(self, names: list[str]) -> None:
         paths = {photo.name: photo.path for photo in self.photos}
-        images, annotations, before = [], [], 0
-        for number, record in enumerate(self.folder.records(names), start=1):
-            images.append({"id": number, **{key: record[key] for key in ("file_name", "width", "height")}})
-            if number > self.max_photos_in_page:
-                continue  # only counted
-            for entry in record["annotations"]:
-                parent = entry["parent_id"] and entry["parent_id"] + before
-                annotations.append({**entry, "id": entry["id"] + before, "image_id": number, "parent_id": parent})
-            before += len(record["annotations"])
-        dataset = {"info": self._info(), "images": images, "categories": [], "annotations": annotations}
+        shown = islice(self.folder.records(names), self.max_photos_in_page)
+        dataset = {
+            "info": self._info(),
+            "images": list(numbered_images(self.folder.records(names))),  # the page tells how many there are
+            "annotations": list(numbered_annotations(shown)),
+        }
 
         def read(image: dict[str, Any]) -> np.ndarray | None:
             try:
@@ -160,8 +156,8 @@ class MaskRun:
             peak = f"{costs.peak[stage] / 2**20:,.0f} MiB" if stage in costs.peak else ""
             table.add_row(stage, f"{seconds:.2f}", f"{1000 * seconds / max(self.made, 1):.0f}", share, peak)
         self.console.print(table)
-        for name in getattr(self.photos, "unreadable", ()):
-            self.console.print(f"could not look into {name}", markup=False, soft_wrap=True)
+        for folder in self.photos.unreadable:
+            self.console.print(f"could not look into {folder}", markup=False, soft_wrap=True)
         if self.photos.ignored:
             self.console.print(f"{self.photos.ignored} files that are no images were left aside")
         for name, reason in self.skipped.items():
@@ -170,10 +166,6 @@ class MaskRun:
         self.console.print(
             f"{len(self.folder.done)} photos have masks{state}: {self.folder.path}", markup=False, soft_wrap=True
         )
-
-
-def _decoded(photos: Sequence[PhotoFile], batch_size: int) -> Generator[Decoded, None, None]:
-    yield from prefetch(photos, ahead=batch_size)
 
 
 def _progress(console: Console) -> Progress:

@@ -41,9 +41,9 @@ def write_coco(path: Path, info: dict[str, Any], records: Callable[[], Iterable[
     """
     with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"info": ' + json.dumps(info) + ',\n"images": [')
-        file.writelines(_rows(_images(records())))
+        file.writelines(_rows(numbered_images(records())))
         file.write('],\n"categories": ' + json.dumps(CATEGORIES) + ',\n"annotations": [')
-        file.writelines(_rows(_annotations(records())))
+        file.writelines(_rows(numbered_annotations(records())))
         file.write("]}\n")
 
 
@@ -52,12 +52,14 @@ def _rows(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield ("\n" if index == 0 else ",\n") + json.dumps(entry)
 
 
-def _images(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def numbered_images(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The entries of ``images``, with ids from 1."""
     for number, record in enumerate(records, start=1):
         yield {"id": number, **{key: record[key] for key in ("file_name", "width", "height")}}
 
 
-def _annotations(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def numbered_annotations(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The entries of ``annotations``, with ids from 1 and those of their images."""
     before = 0
     for number, record in enumerate(records, start=1):
         for annotation in record["annotations"]:

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy.ndimage import find_objects
 from scipy.special import ndtri
 
+from graphpool.checks import check_count
 from segmentation.export.tree_colours import label_map, level_colours, tree_colours
 
 _BRIGHT = 0.35  # how far the rim of a segment goes from its colour to white
@@ -101,7 +102,7 @@ def overlay_sheet(
     for name, given in (("titles", titles), ("colours", colours)):
         if given is not None and len(given) != len(levels):
             raise ValueError(f"'{name}' must have one entry for each of the {len(levels)} levels, got {len(given)}")
-    _check_side(side)
+    check_count("side", side, 16)
     for masks in levels:
         _check(photo, masks, opacity)
     height, width = (max(1, round(length * side / max(photo.shape[:2]))) for length in photo.shape[:2])
@@ -194,13 +195,6 @@ def _check(photo: Any, masks: Any, opacity: Any) -> None:
         raise TypeError(f"'opacity' must be a number, got {_describe(opacity)}")
     if not 0 <= opacity <= 1:
         raise ValueError(f"'opacity' must be in [0, 1], got {opacity}")
-
-
-def _check_side(side: Any) -> None:
-    if isinstance(side, bool) or not isinstance(side, int):
-        raise TypeError(f"'side' must be an int, got {_describe(side)}")
-    if side < 16:
-        raise ValueError(f"'side' must be at least 16, got {side}")
 
 
 def _describe(value: object) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from graphpool.checks import check_count
 from segmentation.export.photo_record import KINDS, jpeg, photo_record
+from segmentation.export.replace_file import replacing
 
 SCRIPTS = (
     "dom.js",
@@ -57,20 +59,11 @@ def write_page(
         TypeError, ValueError: an argument or an entry of ``dataset`` that is not as described.
         OSError: the file cannot be written.
     """
-    for name, value in (("max_photos", max_photos), ("max_side", max_side)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"'{name}' must be an int, got {type(value).__name__} {value!r}")
-        if value < 1:
-            raise ValueError(f"'{name}' must be at least 1, got {value}")
+    check_count("max_photos", max_photos, 1)
+    check_count("max_side", max_side, 1)
     _check(dataset)
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(_parts(dataset, read_photo, max_photos, max_side))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(Path(path)) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(_parts(dataset, read_photo, max_photos, max_side))
 
 
 def _parts(
