@@ -22,8 +22,10 @@ def test_thumbnails_name_and_count(viewer: Viewer) -> None:
     assert "no segments" in links.nth(1).inner_text()
     assert "not readable" in links.nth(3).inner_text()
     links.nth(0).click()
+    viewer.page.locator("#viewer").wait_for()
     assert viewer.count() == "0.7 \N{EN DASH} 2 segments"
     viewer.page.go_back()
+    links.nth(0).wait_for()
     assert links.nth(0).is_visible()
 
 

@@ -51,6 +51,7 @@ def test_all_by_keyboard(viewer: Viewer) -> None:
     press("ArrowLeft")
     assert viewer.text("#place") == "1 / 4"
     press("Escape")
+    viewer.page.locator("#viewer").wait_for(state="hidden")  # the browser tells of the new address a moment later
     assert viewer.page.evaluate("document.activeElement.dataset.place") == "0"
 
 
@@ -100,4 +101,5 @@ def test_address_restores_what_was_shown(viewer: Viewer) -> None:
     viewer.open("photo=1&kind=nonsense&level=99&segment=7")
     assert viewer.count() == "0.5 \N{EN DASH} 1 segment"
     viewer.page.goto(f"{viewer.address}#photo=77")
+    viewer.page.locator("#viewer").wait_for(state="hidden")
     assert viewer.page.locator("#gallery").is_visible()

@@ -81,6 +81,7 @@ def test_clicks_climb_the_tree_and_escape_comes_back(viewer: Viewer) -> None:
         viewer.page.mouse.move(2, 2)
         assert (viewer.subject(), viewer.count()[:3]) == (expected, level)
     viewer.page.keyboard.press("Escape")
+    viewer.page.locator("#viewer").wait_for(state="hidden")
     assert viewer.page.locator("#gallery").is_visible()
 
 
