@@ -1,0 +1,235 @@
+"""A vision transformer of timm, taken apart: embeddings, blocks one by one, keys of the last block."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from timm.models.eva import EvaBlock
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from graphpool.checks import check_choice, check_tensor, describe
+from segmentation.models.weights import first_line, load_weights
+
+INITS = ("pretrained", "random")
+_OUR_OPTIONS = ("dynamic_img_size", "in_chans", "num_classes", "pretrained")
+
+
+class ViT(nn.Module):
+    """Embeddings and blocks of a timm vision transformer, without what follows the blocks.
+
+    It is always in evaluation mode, also in training: nothing is dropped and rotary embeddings are not jittered, so
+    that its tokens are the same in both.
+
+    Args:
+        name: a model of timm, such as ``"vit_base_patch8_224.dino"``. The tag after the dot also says which mean and
+            deviation pixels are normalised with; give it with a file of weights too.
+        weights: a file of weights (see :func:`~segmentation.models.weights.load_weights`); ``None`` takes timm's
+            pretrained ones from its hub.
+        init: ``"pretrained"``, or ``"random"`` to train from nothing. Never random unless asked for.
+        options: arguments for ``timm.create_model``, such as ``{"depth": 4}``; only with ``init="random"``.
+
+    Attributes:
+        model: timm's.
+        patch_size: side of a token in pixels.
+        channels: width of the tokens.
+        key_channels: width of the keys.
+        num_prefix_tokens: class token and registers, in front of the patches' tokens.
+        mean, std: of the pixels that the model was trained with, ``[3, 1, 1]``.
+
+    Raises:
+        TypeError: ``name`` is no str.
+        ValueError: no such model, one without ``attn.qkv`` after a norm in its last block or of a fixed photo size, no
+            pretrained weights for it in timm, a file of weights that does not fit, or ``options`` that timm does not
+            take or that come with pretrained weights.
+        FileNotFoundError: ``weights`` does not exist.
+        ConnectionError: timm's pretrained weights cannot be reached.
+
+    Example:
+        >>> vit = ViT("vit_tiny_patch16_224", init="random", options={"depth": 2})
+        >>> tokens, rotary = vit.embed(vit.normalised(torch.rand(1, 3, 32, 48)))
+        >>> vit.keys(vit.through_block(0, tokens, rotary)).shape  # 2 x 3 tokens
+        torch.Size([1, 6, 192])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weights: str | Path | None = None,
+        *,
+        init: str = "pretrained",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("init", init, INITS)
+        if init == "random" and weights is not None:
+            raise ValueError("'weights' and init='random' exclude each other, got both")
+        if init != "random" and options:
+            raise ValueError(f"'options' must be empty unless init='random', got {dict(options)}")
+        self.model = _create(name, options or {}, pretrained=init == "pretrained" and weights is None)
+        last = len(self.model.blocks) - 1
+        self.model.prune_intermediate_layers([last], prune_norm=True, prune_head=True)  # only blocks stay
+        if weights is not None:
+            load_weights(self.model, weights)
+        self.patch_size = int(self.model.patch_embed.feat_ratio())
+        self.channels = int(self.model.embed_dim)
+        self.key_channels = int(self.model.blocks[-1].attn.qkv.out_features) // 3
+        self.num_prefix_tokens = int(self.model.num_prefix_tokens)
+        self.mean: Tensor
+        self.std: Tensor
+        for key in ("mean", "std"):
+            value = torch.tensor(self.model.pretrained_cfg[key]).view(3, 1, 1)
+            self.register_buffer(key, value, persistent=False)
+        self.register_load_state_dict_pre_hook(_take_grid)
+        self.eval()
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        return len(self.model.blocks)
+
+    def train(self, mode: bool = True) -> "ViT":
+        """Stays in evaluation mode."""
+        return super().train(False)
+
+    def normalised(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+        """Pixels as the model was trained with.
+
+        Args:
+            pixels: RGB in [0, 1], height and width multiples of the patch.
+
+        Returns:
+            The same, normalised, in the dtype of the parameters.
+
+        Raises:
+            TypeError: ``pixels`` is no floating point tensor.
+            ValueError: it has no 4 dimensions, no 3 channels, or a size that is no multiple of the patch.
+        """
+        check_tensor("pixels", pixels, dims=4)
+        if pixels.size(1) != 3:
+            raise ValueError(f"'pixels' must have 3 channels, got {describe(pixels)}")
+        height, width = pixels.shape[2:]
+        if height % self.patch_size or width % self.patch_size or not height * width:
+            raise ValueError(
+                f"'pixels' must have a height and width in multiples of the patch of {self.patch_size}, "
+                f"got {height} x {width}"
+            )
+        return ((pixels - self.mean) / self.std).to(next(self.model.parameters()).dtype)
+
+    def embed(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, Any]:
+        """What goes into the first block.
+
+        Args:
+            pixels: see :meth:`normalised`.
+
+        Returns:
+            Tokens with their positions, ``[batch, prefix + tokens, channels]``, and the rotary embeddings that each
+            block wants, if the model has some.
+        """
+        embedded = self.model._pos_embed(self.model.patch_embed(pixels))
+        tokens, rotary = embedded if isinstance(embedded, tuple) else (embedded, None)
+        return getattr(self.model, "norm_pre", nn.Identity())(tokens), rotary  # Eva of timm < 1.0.16 has none
+
+    def through_block(self, index: int, tokens: Tensor, rotary: Any) -> Tensor:
+        """What comes out of block ``index``, ``[batch, prefix + tokens, channels]``."""
+        block = self.model.blocks[index]
+        if rotary is None:
+            return block(tokens)
+        return block(tokens, rope=rotary[index] if getattr(self.model, "rope_mixed", False) else rotary)
+
+    def patches(self, tokens: Tensor) -> Tensor:
+        """Tokens without class token and registers."""
+        return tokens[:, self.num_prefix_tokens :]
+
+    def keys(self, tokens: Tensor) -> Tensor:
+        """Keys ``[batch, tokens, key_channels]`` of the patches in the last block, of what goes into it.
+
+        Its norm, key projection and, where it has one, key norm; not the rotary embeddings that follow.
+        """
+        last = self.model.blocks[-1]
+        weight, bias = key_projection(last.attn.qkv)
+        keys = F.linear(last.norm1(self.patches(tokens)), weight, bias).unflatten(2, (last.attn.num_heads, -1))
+        return getattr(last.attn, "k_norm", nn.Identity())(keys).flatten(2)  # EvaAttention of timm < 1.0.16 has none
+
+
+def _take_grid(vit: ViT, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Gives the model the grid of position embeddings that a state has: a file of weights may have changed it."""
+    model, positions = vit.model, state.get(f"{prefix}model.pos_embed")
+    if positions is None or model.pos_embed is None:
+        return
+    tokens = positions.size(1) - (0 if model.no_embed_class else model.num_prefix_tokens)
+    side = math.isqrt(max(tokens, 0))
+    if tokens != model.patch_embed.num_patches and side and side**2 == tokens:
+        model.set_input_size(img_size=(side * vit.patch_size,) * 2)
+
+
+def key_projection(qkv: nn.Linear) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of the middle third of a fused projection."""
+    width = qkv.out_features // 3
+    return qkv.weight[width : 2 * width], None if qkv.bias is None else qkv.bias[width : 2 * width]
+
+
+def _create(name: str, options: Mapping[str, Any], *, pretrained: bool) -> Any:
+    _check_name(name, pretrained=pretrained)
+    model = _with_options(name, options) if options else _of_any_size(name)
+    last = getattr(model, "blocks", [None])[-1]
+    # other blocks have no single attention, or no norm in front of it
+    if not isinstance(last, (Block, EvaBlock)) or not isinstance(last.attn.qkv, nn.Linear):
+        raise ValueError(
+            f"'name' must be a vision transformer with attn.qkv after a norm in its last block, got {name!r}"
+        )
+    if not pretrained:
+        return model
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
+    except Exception as error:  # the hub's client raises many kinds, none of them documented
+        raise ConnectionError(
+            f"the pretrained weights of {name!r} could not be had from timm's hub ({first_line(error)}). Give a file "
+            "with --weights FILE (weights= in Python), or download them on a machine with network: they are then "
+            "found in the hub's cache (HF_HOME)"
+        ) from error
+
+
+def _of_any_size(name: str) -> Any:
+    try:
+        return timm.create_model(name, num_classes=0, dynamic_img_size=True)
+    except TypeError:  # it does not know dynamic_img_size
+        raise ValueError(f"'name' must be a vision transformer that takes photos of any size, got {name!r}") from None
+
+
+def _with_options(name: str, options: Mapping[str, Any]) -> Any:
+    ours = sorted(options.keys() & set(_OUR_OPTIONS))
+    if ours:
+        raise ValueError(f"'options' must not hold {', '.join(map(repr, ours))}, which the encoder sets itself")
+    try:
+        model: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True, **options)
+        sides = set(model.patch_embed.feat_ratio(as_scalar=False))
+    except Exception as error:  # timm checks few of its arguments
+        raise ValueError(
+            f"'options' must be what timm takes for {name!r}, got {dict(options)}: {first_line(error)}"
+        ) from error
+    if len(sides) > 1:
+        raise ValueError(f"'options' must have a square patch_size, got {options['patch_size']}")
+    return model
+
+
+def _check_name(name: str, *, pretrained: bool) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"'name' must be a str, got {describe(name)}")
+    try:
+        known = timm.is_model(name)
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # a tag that the model does not have
+        known = False
+    if not known:
+        close = difflib.get_close_matches(name, timm.list_models(pretrained=True), 3, 0.5)
+        hint = f"; close: {', '.join(close)}" if close else ""
+        raise ValueError(f"'name' must be the name of a timm model, got {name!r}{hint}")
+    if pretrained and config is not None and not config.has_weights:
+        raise ValueError(f"'name' must be a model with pretrained weights, or 'weights' a file of them, got {name!r}")

@@ -1,0 +1,235 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import Tensor
+
+from segmentation.models.encoder import TokenEncoder
+from segmentation.models.multi_scale_encoder import EncoderFeatures, MultiScaleEncoder
+from tests.oracles import vits
+from tests.oracles.adapter import hooked_features
+
+MODELS = ("test_vit", "test_vit2", "tiny_qk_norm", "tiny_registers", "tiny_dinov3", "tiny_rope_mixed")
+SMALL = {"embed_dim": 32, "depth": 5, "num_heads": 2}
+
+
+def small(**options: Any) -> MultiScaleEncoder:
+    """Five blocks of width 32 in two groups."""
+    defaults = {"init": "random", "options": SMALL, "interactions": 2, "heads": 2, "points": 2, "stem_channels": 8}
+    return MultiScaleEncoder("vit_tiny_patch16_224", **(defaults | options))
+
+
+def opened(encoder: MultiScaleEncoder) -> MultiScaleEncoder:
+    """With gates that let something through, and places to look at that depend on what is looked for."""
+    with torch.no_grad():
+        for name, parameter in encoder.named_parameters():
+            if not name.startswith("vit.") and name.endswith(("gamma", "offsets.weight", "weights.weight")):
+                parameter.normal_(std=0.2)
+    return encoder
+
+
+def equal(one: EncoderFeatures, other: EncoderFeatures) -> bool:
+    pairs = zip((one.keys, *one.maps), (other.keys, *other.maps), strict=True)
+    return all(torch.equal(found, expected) for found, expected in pairs)
+
+
+def weighed(features: EncoderFeatures) -> Tensor:
+    """A number that the maps decide, all of whose gradients differ."""
+    generator = torch.Generator().manual_seed(1)
+    maps = [found * torch.randn(found.shape, generator=generator) for found in features.maps]
+    return torch.stack([found.sum() for found in maps]).sum()
+
+
+def of_model(name: str, folder: Path, **options: Any) -> tuple[Any, MultiScaleEncoder, TokenEncoder]:
+    model, path = vits.randomised(name), folder / "weights.safetensors"
+    safetensors.torch.save_file(model.state_dict(), path)
+    encoder = MultiScaleEncoder(name, path, interactions=3, heads=2, points=2, stem_channels=8, **options)
+    return model, encoder, TokenEncoder(name, path)
+
+
+@pytest.mark.parametrize("freeze", [False, True], ids=["learned", "frozen"])
+@pytest.mark.parametrize("name", MODELS)
+def test_keys_are_those_of_the_plain_encoder_to_the_bit(name: str, freeze: bool, tmp_path: Path) -> None:
+    _, encoder, plain = of_model(name, tmp_path, freeze=freeze)
+    for height, width in ((3, 3), (2, 5)):
+        pixels = torch.rand(2, 3, 16 * height, 16 * width)
+        expected = plain(pixels)
+        assert torch.equal(encoder(pixels).keys, expected)
+        assert torch.equal(encoder.keys(pixels), expected)
+    assert torch.equal(encoder.eval()(pixels).keys, expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_injected_blocks_are_those_of_the_whole_model(name: str, tmp_path: Path) -> None:
+    model, encoder, plain = of_model(name, tmp_path)
+    opened(encoder)
+    pixels = torch.rand(2, 3, 48, 32)
+    found, expected = encoder(pixels), hooked_features(encoder, model, pixels)
+    assert vits.distance(found.keys, expected.keys) < 1e-4
+    for one, other in zip(found.maps, expected.maps, strict=True):
+        assert vits.distance(one, other) < 1e-4
+    assert torch.equal(encoder.keys(pixels), found.keys)
+    assert vits.distance(found.keys, plain(pixels).detach()) > 0.01
+
+
+def check_gates(encoder: MultiScaleEncoder, pixels: Tensor) -> None:
+    losses = (lambda: encoder.keys(pixels).square().sum(), lambda: weighed(encoder(pixels)))
+    for loss in losses:
+        gates = [injector.gamma for injector in encoder.injectors]
+        for gradient in torch.autograd.grad(loss(), gates):  # type: ignore[arg-type]
+            assert (gradient != 0).all()
+
+
+def test_gates_have_gradients_at_the_start(tmp_path: Path) -> None:
+    for name in ("test_vit", "tiny_dinov3"):
+        _, encoder, _ = of_model(name, tmp_path)
+        check_gates(encoder, torch.rand(1, 3, 48, 32))
+
+
+def test_real_weights(shared: Path) -> None:
+    name, path = "vit_small_patch14_dinov2", shared / "weights" / "vit_small_patch14_imgfocus.safetensors"
+    encoder, plain = MultiScaleEncoder(name, path, stem_channels=8), TokenEncoder(name, path)
+    with Image.open(sorted((shared / "data" / "coco").rglob("*.jpg"))[0]) as photo:
+        pixels = torch.from_numpy(np.array(photo.convert("RGB").resize((126, 98)))).permute(2, 0, 1)[None] / 255
+    features = encoder(pixels)
+    assert torch.equal(features.keys, plain(pixels))
+    assert [tuple(found.shape[1:]) for found in features.maps] == [
+        (384, -(-98 // stride), -(-126 // stride)) for stride in (4, 8, 16, 32)
+    ]
+    check_gates(encoder, pixels)
+
+
+@pytest.mark.parametrize("patch", [4, 8, 14, 16])
+@pytest.mark.parametrize("grid", [(1, 1), (3, 2), (5, 7)])
+def test_sizes(patch: int, grid: tuple[int, int]) -> None:
+    encoder = small(options={**SMALL, "patch_size": patch, "img_size": 4 * patch})
+    assert (encoder.patch_size, encoder.channels, encoder.key_channels) == (patch, 32, 32)
+    height, width = patch * grid[0], patch * grid[1]
+    keys, maps = encoder(torch.rand(2, 3, height, width))
+    assert keys.shape == (2, grid[0] * grid[1], 32)
+    sizes = [(-(-height // stride), -(-width // stride)) for stride in (4, 8, 16, 32)]
+    assert [tuple(found.shape) for found in maps] == [(2, 32, *size) for size in sizes]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("name", ["test_vit2", "tiny_dinov3", "tiny_rope_mixed"])
+def test_every_parameter_has_a_gradient(name: str, checkpointing: bool, tmp_path: Path) -> None:
+    _, encoder, _ = of_model(name, tmp_path, checkpointing=checkpointing)
+    pixels = torch.rand(1, 3, 80, 64)
+    weighed(encoder(pixels)).backward()
+    assert [key for key, parameter in encoder.named_parameters() if parameter.grad is None] == []
+    opened(encoder).zero_grad()
+    weighed(encoder(pixels)).backward()
+    assert [key for key, value in encoder.named_parameters() if value.grad is None or not value.grad.any()] == []
+
+
+def test_checkpointing_changes_no_gradient() -> None:
+    kept = opened(small())
+    again = small(checkpointing=True)
+    again.load_state_dict(kept.state_dict())
+    pixels = torch.rand(2, 3, 32, 48)
+    for encoder in (kept, again):
+        weighed(encoder(pixels)).backward()
+    for one, other in zip(kept.parameters(), again.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.equal(one.grad, other.grad)
+
+
+def test_frozen() -> None:
+    encoder = opened(small(freeze=True)).train()
+    assert len(encoder.injectors) == 0
+    assert not encoder.vit.training
+    assert not any(parameter.requires_grad for parameter in encoder.vit_parameters())
+    pixels = torch.rand(2, 3, 32, 48)
+    tokens = encoder.stage_tokens(pixels)
+    assert [tuple(stage.shape) for stage in tokens.stages] == [(2, 6, 32)] * 2
+    assert not any(tensor.requires_grad for tensor in (tokens.keys, *tokens.stages, encoder.keys(pixels)))
+    whole = encoder(pixels)
+    assert equal(whole, encoder(pixels, tokens))
+    assert torch.equal(whole.keys, tokens.keys)
+    weighed(whole).backward()
+    learned = [value for value in encoder.parameters() if value.requires_grad]
+    assert all(value.grad is not None and value.grad.any() for value in learned)
+    assert all(value.grad is None for value in encoder.vit_parameters())
+
+
+def test_known_tokens_skip_the_transformer(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, pixels = small(freeze=True), torch.rand(1, 3, 32, 48)
+    tokens, expected = encoder.stage_tokens(pixels), encoder(pixels)
+    monkeypatch.setattr(encoder.vit, "embed", None)
+    assert equal(encoder(pixels, tokens), expected)
+    assert not equal(encoder(1 - pixels, tokens), expected)  # convolutions still see the photo
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_keys_compute_nothing_behind_them(freeze: bool) -> None:
+    encoder = small(freeze=freeze)
+    called: set[str] = set()
+    for name, module in encoder.named_modules():
+        module.register_forward_hook(lambda *_, name=name: called.add(name))
+    encoder.keys(torch.rand(1, 3, 32, 32))
+    unneeded = ("vit.model.blocks.4.attn.proj", "vit.model.blocks.4.mlp", "extractors.1", "extra_extractors", "maps")
+    assert not [name for name in called if name.startswith(unneeded)]
+    if freeze:
+        assert not [name for name in called if not name.startswith("vit")]
+    else:
+        assert {"prior", "injectors.0", "injectors.1", "extractors.0", "vit.model.blocks.3"} <= called
+
+
+def test_state_round_trip_and_copies() -> None:
+    encoder, other = opened(small()), small()
+    pixels = torch.rand(1, 3, 48, 32)
+    assert equal(encoder(pixels), encoder(pixels))
+    assert equal(copy.deepcopy(encoder)(pixels), encoder(pixels))
+    assert not torch.equal(other.keys(pixels), encoder.keys(pixels))
+    other.load_state_dict(encoder.state_dict())
+    assert equal(other(pixels), encoder(pixels))
+    own = {id(parameter) for parameter in encoder.vit_parameters()}
+    assert own == {id(value) for name, value in encoder.named_parameters() if name.startswith("vit.")}
+
+
+def test_half_precision() -> None:
+    encoder, pixels = opened(small()), torch.rand(2, 3, 48, 32)
+    expected = encoder(pixels)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = encoder(pixels)
+    weighed(mixed).backward()
+    half = copy.deepcopy(encoder).bfloat16()(pixels)
+    assert half.maps[0].dtype == torch.bfloat16
+    for found in (mixed, half):
+        assert vits.distance(found.keys.float(), expected.keys.detach()) < 0.1
+        for one, other in zip(found.maps, expected.maps, strict=True):
+            assert vits.distance(one.float(), other.detach()) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"interactions": 0}, "'interactions' must be at least 1, got 0"),
+        ({"interactions": 6}, "'interactions' must be at most the 5 blocks, got 6"),
+        ({"heads": 3}, "'heads' must divide the width of the values, 16, got 3"),
+    ],
+)
+def test_bad_arguments(options: dict[str, Any], message: str, as_users_call_it: None) -> None:
+    with pytest.raises(ValueError, match=message):
+        small(**options)
+
+
+def test_bad_calls(as_users_call_it: None) -> None:
+    learned, frozen, pixels = small(), small(freeze=True), torch.rand(1, 3, 32, 48)
+    tokens = frozen.stage_tokens(pixels)
+    with pytest.raises(ValueError, match="'freeze' must be True for stage_tokens, got False"):
+        learned.stage_tokens(pixels)
+    with pytest.raises(ValueError, match="'tokens' must be None unless the encoder is frozen"):
+        learned(pixels, tokens)
+    with pytest.raises(ValueError, match=r"'tokens' must have 2 stages of shape \[1, 4, 32\], got \[\[1, 6, 32\]"):
+        frozen(pixels[..., :32], tokens)
+    for call in (learned, learned.keys, frozen, frozen.stage_tokens):
+        with pytest.raises(ValueError, match="multiples of the patch of 16, got 32 x 40"):
+            call(pixels[..., :40])
