@@ -1,0 +1,215 @@
+"""Multi-crop views of a photo that know where they were cut."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from graphpool.checks import check_choice, check_count, check_number, describe
+from segmentation.data.view_colour import change_colours
+
+Box = tuple[float, float, float, float]
+CROPS = ("square", "squash")
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """What is cut from a photo.
+
+    Attributes:
+        size: side of the global view, in pixels.
+        crop: what the global view shows: ``"square"``, a square of the photo's shorter side in a random place, or
+            ``"squash"``, the whole photo, squashed to a square.
+        local_views: number of views for the student that show a part of the global view.
+        local_size: their side, in pixels.
+        min_area: smallest part of the global view that a local view shows.
+        max_area: largest part.
+        min_aspect: narrowest shape of that part; the widest is its inverse.
+        global_views: number of views for the student that show the whole global view, in its size.
+        flip: probability that a view for the student is mirrored.
+        jitter: probability that its colours are jittered.
+        grey: probability that its colours are taken away.
+        blur: probability that it is blurred.
+
+    Raises:
+        TypeError, ValueError: a setting of a wrong type or value.
+    """
+
+    size: int
+    crop: str
+    local_views: int
+    local_size: int
+    min_area: float = 0.05
+    max_area: float = 0.4
+    min_aspect: float = 3 / 4
+    global_views: int = 0
+    flip: float = 0.5
+    jitter: float = 0.8
+    grey: float = 0.2
+    blur: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_count("size", self.size, 1)
+        check_choice("crop", self.crop, CROPS)
+        check_count("local_views", self.local_views, 0)
+        check_count("local_size", self.local_size, 1)
+        check_count("global_views", self.global_views, 0)
+        for name in ("min_area", "max_area", "min_aspect"):
+            check_number(name, getattr(self, name), 0, 1, open_low=True)
+        for name in ("flip", "jitter", "grey", "blur"):
+            check_number(name, getattr(self, name), 0, 1)
+        if self.local_size > self.size:
+            raise ValueError(f"'local_size' must be at most 'size' ({self.size}), got {self.local_size}")
+        if self.min_area > self.max_area:
+            raise ValueError(f"'min_area' must be at most 'max_area' ({self.max_area}), got {self.min_area}")
+        if not self.local_views + self.global_views:
+            raise ValueError("'local_views' and 'global_views' must not both be 0: the student would see nothing")
+
+
+class Views(NamedTuple):
+    """Views of one size.
+
+    Attributes:
+        pixels: ``[V, 3, s, s]``, RGB, uint8.
+        boxes: ``[V, 4]``, x0, y0, x1, y1 of what each view shows, in pixels of the global view (continuous: 0 is the
+            outer edge of the first pixel, ``size`` that of the last).
+        flips: ``[V]``, whether a view is mirrored: its left edge then shows x1.
+    """
+
+    pixels: UInt8[Tensor, "views 3 side side"]
+    boxes: Float[Tensor, "views 4"]
+    flips: Bool[Tensor, "views"]
+
+
+class Sample(NamedTuple):
+    """One photo, as it is learned from.
+
+    Attributes:
+        index: of the photo in its data set.
+        name: of the photo.
+        key: a random number of 63 bits, of this sample alone, for what is drawn later.
+        whole: the global view, as the teacher sees it, ``[3, size, size]``, RGB, uint8.
+        views: the student's views, one group a size: of the whole if there are any, then of parts.
+        skipped: photos that could not be read and that this one stands in for, ``"name: reason"``.
+    """
+
+    index: int  # type: ignore[assignment]  # which tuple has as a method
+    name: str
+    key: int
+    whole: UInt8[Tensor, "3 size size"]
+    views: tuple[Views, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def make_views(
+    photo: NDArray[np.uint8], settings: ViewSettings, *, index: int, name: str, seed_key: Sequence[int]
+) -> Sample:
+    """Cuts the global view and the student's views from a photo.
+
+    Local views are cut from the photo itself, so that they show more detail than the global view. Their area is
+    uniform between its bounds, their aspect log-uniform among those that fit, their place uniform. The global view
+    keeps its colours and is not mirrored; the student's views are, and change their colours as in DINO (Caron et al.
+    2021, Emerging Properties in Self-Supervised Vision Transformers).
+
+    Args:
+        photo: ``[H, W, 3]``, uint8, sRGB.
+        settings: what to cut.
+        index: of the photo, kept in the sample.
+        name: of the photo, kept in the sample.
+        seed_key: all that is random follows from these numbers, which are not negative.
+
+    Returns:
+        The sample; bit for bit the same for the same arguments.
+
+    Raises:
+        TypeError, ValueError: ``photo`` is no uint8 array ``[H, W, 3]`` with pixels.
+
+    Example:
+        >>> settings = ViewSettings(size=64, crop="squash", local_views=2, local_size=32)
+        >>> sample = make_views(np.zeros((90, 120, 3), np.uint8), settings, index=0, name="black", seed_key=(0, 0))
+        >>> sample.whole.shape, sample.views[0].pixels.shape
+        (torch.Size([3, 64, 64]), torch.Size([2, 3, 32, 32]))
+    """
+    _check_photo(photo)
+    rng = np.random.default_rng(np.random.SeedSequence(list(seed_key)))
+    key = int(rng.integers(2**63))
+    image = Image.fromarray(photo)
+    region = _region(image, settings, rng)
+    size = settings.size
+    whole = image.resize((size, size), Image.Resampling.BICUBIC, box=region)
+    groups = []
+    if settings.global_views:
+        everything = (0.0, 0.0, float(size), float(size))
+        groups.append(_group([whole] * settings.global_views, [everything] * settings.global_views, settings, rng))
+    if settings.local_views:
+        boxes = [_random_box(settings, rng) for _ in range(settings.local_views)]
+        side = settings.local_size
+        cut = [image.resize((side, side), Image.Resampling.BICUBIC, box=_within(region, box, size)) for box in boxes]
+        groups.append(_group(cut, boxes, settings, rng))
+    return Sample(index, name, key, torch.from_numpy(_pixels(whole)), tuple(groups))
+
+
+def _check_photo(photo: object) -> None:
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8:
+        raise TypeError(f"'photo' must be a uint8 array, got {getattr(photo, 'dtype', None) or describe(photo)}")
+    if photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        raise ValueError(f"'photo' must have the shape [H, W, 3] and pixels, got {list(photo.shape)}")
+
+
+def _region(image: Image.Image, settings: ViewSettings, rng: np.random.Generator) -> Box:
+    """The part of the photo that the global view shows, in the photo's pixels."""
+    width, height = image.size
+    if settings.crop == "squash":
+        return 0, 0, width, height
+    side = min(width, height)
+    left, top = (int(rng.integers(length - side + 1)) for length in (width, height))
+    return left, top, left + side, top + side
+
+
+def _random_box(settings: ViewSettings, rng: np.random.Generator) -> Box:
+    """A part of the global view, in its pixels, as fp32 holds it."""
+    area = rng.uniform(settings.min_area, settings.max_area)
+    # between area and 1 / area both sides fit
+    aspect = math.exp(rng.uniform(-1, 1) * min(math.log(1 / settings.min_aspect), math.log(1 / area)))
+    ends = []
+    for share in (math.sqrt(area * aspect), math.sqrt(area / aspect)):
+        length = min(share, 1.0) * settings.size
+        start = rng.uniform(0, settings.size - length)
+        ends.append((float(np.float32(start)), float(np.float32(min(start + length, settings.size)))))
+    (left, right), (top, bottom) = ends
+    return left, top, right, bottom
+
+
+def _within(region: Box, box: Box, size: int) -> Box:
+    """A box of the global view, in the photo's pixels."""
+    left, top = region[:2]
+    across, down = (region[2] - left) / size, (region[3] - top) / size
+    return (
+        left + box[0] * across,
+        top + box[1] * down,
+        min(left + box[2] * across, region[2]),  # rounding must not lead out of the photo
+        min(top + box[3] * down, region[3]),
+    )
+
+
+def _group(cut: Sequence[Image.Image], boxes: Sequence[Box], settings: ViewSettings, rng: np.random.Generator) -> Views:
+    pixels, flips = [], []
+    for view in cut:
+        flip = rng.random() < settings.flip
+        turned = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else view
+        pixels.append(
+            _pixels(change_colours(turned, rng, jitter=settings.jitter, grey=settings.grey, blur=settings.blur))
+        )
+        flips.append(flip)
+    return Views(torch.from_numpy(np.stack(pixels)), torch.tensor(boxes, dtype=torch.float32), torch.tensor(flips))
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.array(image).transpose(2, 0, 1))
