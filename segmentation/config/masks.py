@@ -1,11 +1,7 @@
-"""Settings, typed and checked, and the presets that fill them."""
+"""How masks are made from photos."""
 
-from dataclasses import dataclass, fields
-from importlib import resources
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
-
-import yaml
 
 from graphpool.checks import check_choice, check_count, check_number, describe
 from graphpool.online import FEATURES
@@ -70,40 +66,3 @@ class MaskSettings:
         for name in ("semantic", "refine"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"'{name}' must be true or false, got {describe(getattr(self, name))}")
-
-
-def preset_names() -> list[str]:
-    """The presets there are.
-
-    Example:
-        >>> preset_names()
-        ['paper', 'photos']
-    """
-    files = resources.files("segmentation").joinpath("presets").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-
-
-def load_preset(name: str = "photos", **changes: Any) -> MaskSettings:
-    """The settings of a preset.
-
-    Args:
-        name: one of :func:`preset_names`.
-        changes: settings that replace the preset's.
-
-    Raises:
-        ValueError: no such preset, or no such setting.
-
-    Example:
-        >>> load_preset("paper", size=224).thresholds
-        (0.8, 0.7, 0.6, 0.5, 0.4)
-    """
-    check_choice("preset", name, tuple(preset_names()))
-    text = resources.files("segmentation").joinpath("presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    known = {field.name for field in fields(MaskSettings)}
-    unknown = sorted(set(changes) - known)
-    if unknown:
-        raise ValueError(f"'changes' must be settings ({', '.join(sorted(known))}), got {', '.join(unknown)}")
-    values = {**yaml.safe_load(text), **changes}
-    if isinstance(values["thresholds"], list):  # YAML has no tuples
-        values["thresholds"] = tuple(values["thresholds"])
-    return MaskSettings(**values)

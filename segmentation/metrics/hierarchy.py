@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer
 
-from segmentation.metrics.hierarchy_files import KINDS, files_by_stem, read_annotators, read_levels
+from segmentation.metrics.hierarchy_files import files_by_stem, read_annotators, read_levels
 from segmentation.metrics.photo_matching import counted, some_of
 from segmentation.metrics.regions import number_regions, shared_pixels
+from segmentation.segments.segment import KINDS
 
 
 @dataclass(frozen=True)

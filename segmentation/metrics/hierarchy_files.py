@@ -11,7 +11,6 @@ from jaxtyping import Float, Integer
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-KINDS = ("instance", "semantic")
 _UNREADABLE = (
     *(ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError),
     *(OSError, EOFError, zlib.error, zipfile.BadZipFile, MatReadError),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool import MergeTree, Partition
@@ -18,6 +18,7 @@ class Candidates:
         masks: over the photo's token grid, ``[S, rows, columns]``.
         levels: levels at which each lives, ``[S, num_levels]``.
         parent: index of the segment that holds each next, ``[S]``; -1 if none does.
+        features: of each, as the hierarchy returned them, ``[S, channels]``.
         labels: supernode of each token at every level, those too small to be segments too, numbered from 0 in each
             level, ``[num_levels, rows, columns]``.
     """
@@ -25,6 +26,7 @@ class Candidates:
     masks: Bool[Tensor, "segments rows columns"]
     levels: Bool[Tensor, "segments levels"]
     parent: Int[Tensor, " segments"]
+    features: Float[Tensor, "segments channels"]
     labels: Int[Tensor, "levels rows columns"]
 
 
@@ -43,6 +45,8 @@ def photo_candidates(
     order = tree.batch.argsort(stable=True)
     place = torch.empty_like(order).index_copy_(0, order, torch.arange(order.numel(), device=order.device))
     counts = torch.bincount(tree.batch, minlength=len(grids)).tolist()
+    features = torch.cat([partition.x for partition in partitions])
+    before = torch.tensor([0, *(partition.x.size(0) for partition in partitions[:-1])], device=order.device).cumsum(0)
     found = []
     start = 0
     for grid, labels, index in zip(grids, clusters.split(sizes, 1), order.split(counts), strict=True):
@@ -52,6 +56,7 @@ def photo_candidates(
         labels = (
             labels - labels.amin(1, keepdim=True) if labels.numel() else labels
         )  # supernodes of a graph stand together
-        found.append(Candidates(masks.view(-1, *grid), tree.lives[index], local, labels.view(-1, *grid)))
+        own = features.index_select(0, before[tree.born[index]] + tree.supernode[index])
+        found.append(Candidates(masks.view(-1, *grid), tree.lives[index], local, own, labels.view(-1, *grid)))
         start += index.numel()
     return found

@@ -4,19 +4,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from segmentation.config import MaskSettings
+from segmentation.config.masks import MaskSettings
 from segmentation.segments.candidates import Candidates
-from segmentation.segments.cues import Cues, segment_cues
-from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
+from segmentation.segments.choose import choose_segments
+from segmentation.segments.cues import Cues
+from segmentation.segments.pixel_masks import pixel_masks
 from segmentation.segments.segment import Segment
-from segmentation.segments.select import Selection, select_segments
-from segmentation.segments.soft_masks import soft_masks
-
-_CELL = 4  # pixels a token at which candidates are compared
+from segmentation.segments.select import Selection
 
 
 def find_segments(
@@ -39,25 +36,11 @@ def find_segments(
     """
     if not candidates.masks.size(0):
         return []
-    soft = soft_masks(candidates.masks, tokens)
-    rows, columns = soft.shape[-2:]
-    small = F.interpolate(photo[None], (_CELL * rows, _CELL * columns), mode="bilinear", antialias=True)[0]
-    filtered = filter_by_photo(soft, small)
-    score = score_of(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
-    seen = filtered if settings.refine else F.interpolate(soft[None], small.shape[-2:], mode="bilinear")[0]
-    selection = select_segments(
-        score,
-        seen > 0.5,
-        candidates.levels,
-        candidates.parent,
-        max_overlap=settings.max_overlap,
-        max_share=settings.max_share,
-        max_masks=settings.max_masks,
-    )
-    if not selection.index.numel():
+    chosen = choose_segments(candidates, tokens, photo, settings, score_of, settings.max_masks)
+    if not chosen.scores.numel():
         return []
-    masks = pixel_masks(soft.index_select(0, selection.index), photo, refine=settings.refine)
-    return list(_segments(kind, selection, score[selection.index].tolist(), masks))
+    masks = pixel_masks(chosen.soft, photo, refine=settings.refine)
+    return list(_segments(kind, chosen.selection, chosen.scores.tolist(), masks))
 
 
 def _segments(kind: str, selection: Selection, scores: list[float], masks: Iterator[Tensor]) -> Iterator[Segment]:

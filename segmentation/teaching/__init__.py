@@ -1,0 +1,1 @@
+"""What the teacher says, and how the student is held to it."""

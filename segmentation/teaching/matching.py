@@ -1,0 +1,65 @@
+"""One-to-one matching of queries and segments by Dice."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+class Matches(NamedTuple):
+    """Pairs of a query and a segment.
+
+    Attributes:
+        view: of each pair, ``[M]``.
+        query: its query, ``[M]``.
+        target: its segment's place among those of its view, ``[M]``.
+    """
+
+    view: Int[Tensor, " pairs"]
+    query: Int[Tensor, " pairs"]
+    target: Int[Tensor, " pairs"]
+
+
+def dice_costs(
+    logits: Float[Tensor, "views queries points"], labels: Float[Tensor, "views targets points"]
+) -> Float[Tensor, "views queries targets"]:
+    r"""One minus the Dice coefficient of each query's mask p and each target's t on shared points,
+    :math:`1 - (2 \sum p t + 1) / (\sum p + \sum t + 1)`.
+    """
+    p = logits.sigmoid()
+    both = p @ labels.transpose(1, 2)
+    return 1 - (2 * both + 1) / (p.sum(2).unsqueeze(2) + labels.sum(2).unsqueeze(1) + 1)
+
+
+def match(costs: Sequence[Float[Tensor, "views queries targets"]], counts: Sequence[int]) -> list[Matches]:
+    """The assignments of least cost, for each layer and view.
+
+    Args:
+        costs: of each layer; one copy brings all of them from the device.
+        counts: targets of each view; columns behind are padding.
+
+    Returns:
+        One for each layer; every target of a view has a query.
+    """
+    if not costs:
+        return []
+    device = costs[0].device
+    tables = torch.stack(list(costs)).cpu().double().numpy()
+    jobs = [(table[view][:, :count]) for table in tables for view, count in enumerate(counts)]
+    if len(jobs) > 64:  # threads cost more than they bring for a few
+        with ThreadPoolExecutor() as pool:
+            pairs = list(pool.map(linear_sum_assignment, jobs))
+    else:
+        pairs = [linear_sum_assignment(job) for job in jobs]
+    found = []
+    for layer in range(len(tables)):
+        own = pairs[layer * len(counts) : (layer + 1) * len(counts)]
+        view = [view for view, (rows, _) in enumerate(own) for _ in rows]
+        query = [int(row) for rows, _ in own for row in rows]
+        target = [int(column) for _, columns in own for column in columns]
+        found.append(Matches(*(torch.tensor(part, dtype=torch.long, device=device) for part in (view, query, target))))
+    return found

@@ -1,0 +1,80 @@
+"""Watches for collapse: all segments alike to the teacher."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+PATIENCE = 100
+LEAST = 0.1  # share of the largest possible information
+
+
+class CollapseMonitor(nn.Module):
+    r"""Tells when the teacher's clusters say nothing about segments any more.
+
+    Watched is the mutual information of segments and clusters, :math:`I = H(\bar p) - \overline{H(p)}` over running
+    means, as a share of :math:`\log K`. Both ways to collapse bring it to zero: every segment in one cluster (both
+    entropies small), or every segment in all clusters alike (both large).
+
+    Args:
+        clusters: number of them.
+        memory: of the running means, in steps.
+
+    Example:
+        >>> monitor = CollapseMonitor(4)
+        >>> for _ in range(PATIENCE):
+        ...     warning = monitor.see(torch.full((4,), 0.25), entropy=math.log(4))
+        >>> warning
+        'collapse: the teacher puts every segment in all clusters alike; lower losses.teacher_temperature'
+    """
+
+    mean: Tensor
+    entropy: Tensor
+    bad: Tensor
+    steps: Tensor
+
+    def __init__(self, clusters: int, memory: int = 20) -> None:
+        super().__init__()
+        self.memory = memory
+        self.register_buffer("mean", torch.zeros(clusters))
+        self.register_buffer("entropy", torch.zeros(()))
+        self.register_buffer("bad", torch.zeros((), dtype=torch.long))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def see(self, mean: Float[Tensor, " clusters"], entropy: float) -> str | None:
+        """Takes in a batch; the warning, once, when the collapse has lasted for :data:`PATIENCE` steps.
+
+        Args:
+            mean: the teacher's probabilities, averaged over the segments of the whole batch.
+            entropy: of one segment's probabilities, averaged likewise, in nats.
+        """
+        share = 1 / min(int(self.steps) + 1, self.memory)
+        self.mean.lerp_(mean.to(self.mean.dtype), share)
+        self.entropy.lerp_(torch.as_tensor(entropy, dtype=self.entropy.dtype, device=self.entropy.device), share)
+        self.steps += 1
+        self.bad.copy_(self.bad + 1 if self.information < LEAST else torch.zeros_like(self.bad))
+        if self.bad != PATIENCE:
+            return None
+        if self.entropy > 0.5 * math.log(self.mean.numel()):
+            return "collapse: the teacher puts every segment in all clusters alike; lower losses.teacher_temperature"
+        return "collapse: the teacher puts every segment in one cluster; see losses.centering and its momentum"
+
+    @property
+    def information(self) -> float:
+        """What clusters tell about segments, as a share of the largest possible, in [0, 1]."""
+        return float(entropies(self.mean) - self.entropy) / math.log(max(self.mean.numel(), 2))
+
+    def figures(self) -> dict[str, float]:
+        """For the log: entropy of a segment's clusters, information, and how many clusters are in use."""
+        return {
+            "teacher_entropy": float(self.entropy),
+            "information": self.information,
+            "clusters_used": float(entropies(self.mean).exp()),
+        }
+
+
+def entropies(probabilities: Float[Tensor, "*rows clusters"]) -> Float[Tensor, "*rows"]:
+    """Entropy of each row, in nats."""
+    return -torch.special.xlogy(probabilities, probabilities).sum(-1)

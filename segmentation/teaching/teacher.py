@@ -1,0 +1,130 @@
+"""The teacher: the average of the students, and Online Agglomerative Pooling of its keys."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from graphpool import OnlineAgglomerativePooling, grid_graph
+from graphpool.layout import Layout
+from graphpool.state import unit_tokens
+from segmentation.config.training import TrainSettings
+from segmentation.models.universal_model import UniversalModel
+from segmentation.segments.candidates import Candidates, photo_candidates
+from segmentation.segments.choose import choose_segments
+from segmentation.segments.score import segment_score
+
+
+@dataclass(frozen=True)
+class TeacherSegments:
+    """The teacher's segments of one kind of one photo, best score first.
+
+    Attributes:
+        masks: over the teacher's view, around 0 and 1, to be cut at 0.5, ``[S, height, width]``.
+        scores: in (0, 1], ``[S]``.
+        features: what the head sees of each, unit length, ``[S, channels]``.
+        levels: at which each lives, ``[S, num_levels]``.
+    """
+
+    masks: Float[Tensor, "segments height width"]
+    scores: Float[Tensor, " segments"]
+    features: Float[Tensor, "segments channels"]
+    levels: Bool[Tensor, "segments levels"]
+
+
+class Teacher(nn.Module):
+    """The exponential average of the student, and what it finds in photos.
+
+    Segments are grouped by the keys as :class:`~segmentation.PseudoMasker` groups them. What the head sees of a segment
+    is read with the same weights from keys minus a running mean of the data set's keys, so that a cluster means the
+    same in every photo.
+
+    Args:
+        student: is copied.
+        settings: of the run.
+    """
+
+    key_mean: Tensor
+    batches: Tensor
+
+    def __init__(self, student: UniversalModel, settings: TrainSettings) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(student).requires_grad_(False).eval()
+        self.settings = settings
+        masks = settings.masks
+        self.pool = OnlineAgglomerativePooling(
+            masks.thresholds,
+            masks.feature_weight,
+            masks.temperature,
+            masks.min_area,
+            masks.semantic,
+            features=masks.features,
+            center=masks.center,
+        )
+        self.register_buffer("key_mean", torch.zeros(student.encoder.key_channels))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+
+    def train(self, mode: bool = True) -> "Teacher":
+        """The teacher is never in training mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def follow(self, student: UniversalModel, momentum: float) -> None:
+        """Moves every weight towards the student's: ``momentum`` of its own, the rest of the student's."""
+        pairs = [
+            (mine.data, its.data)
+            for mine, its in zip(self.model.parameters(), student.parameters(), strict=True)
+            if its.requires_grad
+        ]
+        torch._foreach_lerp_([mine for mine, _ in pairs], [its for _, its in pairs], 1 - momentum)
+
+    @torch.no_grad()
+    def see(self, mean: Float[Tensor, " channels"]) -> None:
+        """Takes the mean key of a batch into the running mean of the data set."""
+        momentum = self.settings.teacher.center_momentum if self.batches else 0.0
+        self.key_mean.lerp_(mean.to(self.key_mean.dtype), 1 - momentum)
+        self.batches += 1
+
+    @torch.no_grad()
+    def segments(
+        self, pixels: Float[Tensor, "batch 3 side side"], keys: Float[Tensor, "batch tokens channels"]
+    ) -> list[dict[str, TeacherSegments]]:
+        """Segments of each photo by kind.
+
+        Args:
+            pixels: the teacher's views in [0, 1].
+            keys: what its encoder makes of them.
+        """
+        keys = keys.float()
+        side = pixels.size(2) // self.model.encoder.patch_size
+        grid = side, side
+        edges = grid_graph(*grid, batch_size=len(keys), connectivity=self.settings.masks.connectivity)
+        batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
+        x = keys.flatten(0, 1)
+        hierarchy = self.pool(x, edges.to(keys.device), batch, values=x - self.key_mean)
+        grids = [grid] * len(keys)
+        instance = [level.instance for level in hierarchy.levels]
+        found = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
+        if self.settings.masks.semantic:
+            semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
+            found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
+        tokens = unit_tokens(x, Layout.of(batch, len(keys)), self.settings.masks.center).view_as(keys)
+        return [
+            {
+                kind: self._chosen(found[kind][index], tokens[index], pixels[index], kind)
+                for kind in self.settings.losses.kinds
+            }
+            for index in range(len(keys))
+        ]
+
+    def _chosen(self, candidates: Candidates, tokens: Tensor, photo: Tensor, kind: str) -> TeacherSegments:
+        most = getattr(self.settings.teacher, f"{kind}_segments")
+        if not len(candidates.masks):
+            rows, columns = candidates.masks.shape[-2:]
+            empty = tokens.new_zeros(0)
+            return TeacherSegments(tokens.new_zeros(0, rows, columns), empty, candidates.features, candidates.levels)
+        chosen = choose_segments(candidates, tokens, photo, self.settings.masks, segment_score, most)
+        index = chosen.selection.index
+        return TeacherSegments(chosen.seen, chosen.scores, candidates.features[index], chosen.selection.levels)
