@@ -44,6 +44,7 @@ class AdapterSettings:
         points: it looks at, for each head.
         value_ratio: width of its values, as a share of the channels.
         stem_channels: width of the first convolutions.
+        map_channels: width of the maps; ``None`` for that of the tokens; narrower ones for a frozen encoder only.
     """
 
     interactions: int = 4
@@ -51,10 +52,13 @@ class AdapterSettings:
     points: int = 4
     value_ratio: float = 0.5
     stem_channels: int = 64
+    map_channels: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("interactions", "heads", "points", "stem_channels"):
             check_count(f"adapter.{name}", getattr(self, name), 1)
+        if self.map_channels is not None:
+            check_count("adapter.map_channels", self.map_channels, 1)
         check_number("adapter.value_ratio", self.value_ratio, 0, 1, open_low=True)
 
 

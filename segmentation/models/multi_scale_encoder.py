@@ -78,18 +78,21 @@ class MultiScaleEncoder(nn.Module):
         interactions: number of groups.
         heads, points, value_ratio: of :class:`~segmentation.models.deformable_attention.DeformableAttention`.
         stem_channels: width of the first convolutions.
+        map_channels: width of the maps; None for that of the tokens. Narrow maps are quick, but nothing can be injected
+            from them: only for a frozen transformer.
         checkpointing: in training, compute blocks, injectors and extractors again for their gradients instead of
             keeping what they computed.
 
     Attributes:
         name: as given.
         patch_size: side of a token in pixels.
-        channels: width of the maps, which is that of the tokens.
+        channels: width of the maps.
         key_channels: width of the keys.
 
     Raises:
         TypeError, ValueError, FileNotFoundError, ConnectionError: see :class:`~segmentation.models.vit.ViT`, and
-            ValueError for more ``interactions`` than blocks, or ``heads`` that do not divide the values.
+            ValueError for more ``interactions`` than blocks, ``heads`` that do not divide the values, or
+            ``map_channels`` without ``freeze``.
 
     Example:
         >>> size = {"embed_dim": 32, "depth": 2, "num_heads": 2}
@@ -114,6 +117,7 @@ class MultiScaleEncoder(nn.Module):
         points: int = 4,
         value_ratio: float = 0.5,
         stem_channels: int = 64,
+        map_channels: int | None = None,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -121,7 +125,9 @@ class MultiScaleEncoder(nn.Module):
         self.name, self.freeze, self.checkpointing = name, freeze, checkpointing
         self.vit = ViT(name, weights, init=init, options=options).requires_grad_(not freeze)
         self.patch_size = self.vit.patch_size
-        self.channels = self.vit.channels
+        self.channels = self.vit.channels if map_channels is None else check_count("map_channels", map_channels, 1)
+        if map_channels is not None and not freeze:
+            raise ValueError(f"'map_channels' must be None unless the transformer is frozen, got {map_channels}")
         self.key_channels = self.vit.key_channels
         if interactions > self.vit.depth:
             raise ValueError(f"'interactions' must be at most the {self.vit.depth} blocks, got {interactions}")
@@ -134,6 +140,10 @@ class MultiScaleEncoder(nn.Module):
         self.level_embeddings = nn.Parameter(torch.randn(LEVELS, self.channels))
         self.injectors = nn.ModuleList(Injector(*sizes) for _ in range(0 if freeze else interactions))
         self.extractors = nn.ModuleList(Extractor(*sizes) for _ in range(interactions))
+        self.narrow = nn.ModuleList(
+            nn.Identity() if map_channels is None else nn.Linear(self.vit.channels, map_channels)
+            for _ in range(interactions)
+        )
         self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(_EXTRA_EXTRACTORS))
         self.maps = FourMaps(stem_channels, self.channels)
 
@@ -163,6 +173,8 @@ class MultiScaleEncoder(nn.Module):
         finest, spatial = self._look(normalised)
         if self.freeze:
             tokens = self.stage_tokens(pixels) if tokens is None else tokens
+            narrow = [layer(stage) for layer, stage in zip(self.narrow, tokens.stages, strict=True)]
+            tokens = StageTokens(tokens.keys, tuple(narrow))
             for extractor, stage in zip(self.extractors, tokens.stages, strict=True):
                 spatial = self._extract(extractor, spatial, stage)
         else:
@@ -240,6 +252,6 @@ class MultiScaleEncoder(nn.Module):
             raise ValueError("'tokens' must be None unless the encoder is frozen, got some")
         count = pixels.size(2) * pixels.size(3) // self.patch_size**2
         shapes = [list(stage.shape) for stage in tokens.stages]
-        expected = [pixels.size(0), count, self.channels]
+        expected = [pixels.size(0), count, self.vit.channels]
         if shapes != [expected] * len(self.extractors):
             raise ValueError(f"'tokens' must have {len(self.extractors)} stages of shape {expected}, got {shapes}")

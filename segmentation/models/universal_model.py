@@ -57,6 +57,7 @@ class UniversalModel(nn.Module):
             points=adapter.points,
             value_ratio=adapter.value_ratio,
             stem_channels=adapter.stem_channels,
+            map_channels=adapter.map_channels,
             checkpointing=checkpointing,
         )
         channels = self.encoder.channels

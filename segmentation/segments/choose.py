@@ -24,7 +24,7 @@ class ChosenSegments:
     Attributes:
         selection: which.
         scores: of each, ``[M]``.
-        soft: masks over the token grid, ``[M, rows, columns]``, see :func:`~segmentation.segments.soft_masks.soft_masks`.
+        soft: masks over the token grid, ``[M, rows, columns]`` (:func:`~segmentation.segments.soft_masks.soft_masks`).
         seen: masks at 4 pixels a token, as they were compared, ``[M, 4 rows, 4 columns]``; cut at 0.5.
     """
 

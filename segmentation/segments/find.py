@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from segmentation.segments.candidates import Candidates
 from segmentation.segments.choose import choose_segments
 from segmentation.segments.cues import Cues
 from segmentation.segments.pixel_masks import pixel_masks
+from segmentation.segments.rle import encode_masks
 from segmentation.segments.segment import Segment
 from segmentation.segments.select import Selection
 
@@ -44,7 +44,7 @@ def find_segments(
 
 
 def _segments(kind: str, selection: Selection, scores: list[float], masks: Iterator[Tensor]) -> Iterator[Segment]:
-    rles = [rle for part in masks for rle in _encode(part)]
+    rles = [rle for part in masks for rle in encode_masks(part)]
     areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
     levels = [tuple(row.nonzero().view(-1).tolist()) for row in selection.levels.cpu()]
     # at the photo's size a mask of few tokens can have no pixel, or a parent no more than its child: the tree closes
@@ -60,8 +60,3 @@ def _segments(kind: str, selection: Selection, scores: list[float], masks: Itera
             box = tuple(boxes[index])
             yield Segment(kind, scores[index], levels[index], above, area, box, rles[index])
 
-
-def _encode(masks: Tensor) -> list[dict[str, object]]:
-    """COCO's run lengths, which go down the columns."""
-    columns_first = masks.transpose(1, 2).contiguous().to(torch.uint8).cpu().numpy()
-    return coco_mask.encode(columns_first.T) if len(masks) else []

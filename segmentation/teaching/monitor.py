@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 PATIENCE = 100
-LEAST = 0.1  # share of the largest possible information
+LEAST = 0.03  # share of the largest possible information
 
 
 class CollapseMonitor(nn.Module):

@@ -23,7 +23,7 @@ class GroupLoss:
 
     Attributes:
         terms: of each of :data:`TERMS`, over pairs (over queries for the objectness) and layers.
-        overlap: sum of the last layer's Dice over pairs.
+        overlap: sum of the last layer's IoU over pairs.
         agreement: how many pairs of the last layer have the same most likely cluster.
     """
 
@@ -116,9 +116,10 @@ class Objective:
     ) -> tuple[Tensor, Tensor]:
         view, query, labels, _, clusters = _joined(matches, lesson)
         inside = at_points(layer.masks[view, query].float()[:, None], lesson.points[view])[:, 0] > 0
-        dice = (2 * (inside * labels).sum(1) + 1) / (inside.sum(1) + labels.sum(1) + 1)
+        both = (inside * labels).sum(1)
+        iou = both / (inside.sum(1) + labels.sum(1) - both).clamp(min=1)
         same = model.clusters(layer.queries[view, query]).argmax(1) == clusters.argmax(1)
-        return dice.sum(), same.sum()
+        return iou.sum(), same.sum()
 
 
 def _joined(matches: Mapping[str, Matches], lesson: Lesson) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

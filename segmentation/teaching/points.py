@@ -28,7 +28,7 @@ def random_points(keys: Sequence[int], step: int, count: int) -> Float[Tensor, "
 def at_points(
     maps: Float[Tensor, "views maps height width"], points: Float[Tensor, "views points 2"]
 ) -> Float[Tensor, "views maps points"]:
-    """Bilinear values of maps at points of their view; outside of the outermost pixels' centres they go towards zero."""
+    """Bilinear values of maps at points of their view; beyond the outermost pixels they go towards zero."""
     return F.grid_sample(maps, 2 * points[:, None].to(maps.dtype) - 1, mode="bilinear", align_corners=False)[:, :, 0]
 
 

@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -24,13 +25,13 @@ class TeacherSegments:
     Attributes:
         masks: over the teacher's view, around 0 and 1, to be cut at 0.5, ``[S, height, width]``.
         scores: in (0, 1], ``[S]``.
-        features: what the head sees of each, unit length, ``[S, channels]``.
+        means: key of each, read with the weights of Eq. 6 or averaged, ``[S, channels]``.
         levels: at which each lives, ``[S, num_levels]``.
     """
 
     masks: Float[Tensor, "segments height width"]
     scores: Float[Tensor, " segments"]
-    features: Float[Tensor, "segments channels"]
+    means: Float[Tensor, "segments channels"]
     levels: Bool[Tensor, "segments levels"]
 
 
@@ -38,8 +39,7 @@ class Teacher(nn.Module):
     """The exponential average of the student, and what it finds in photos.
 
     Segments are grouped by the keys as :class:`~segmentation.PseudoMasker` groups them. What the head sees of a segment
-    is read with the same weights from keys minus a running mean of the data set's keys, so that a cluster means the
-    same in every photo.
+    is its mean key minus a running mean of the data set's keys, so that a cluster means the same in every photo.
 
     Args:
         student: is copied.
@@ -87,6 +87,10 @@ class Teacher(nn.Module):
         self.key_mean.lerp_(mean.to(self.key_mean.dtype), 1 - momentum)
         self.batches += 1
 
+    def features(self, means: Float[Tensor, "segments channels"]) -> Float[Tensor, "segments channels"]:
+        """What the head sees of segments, of unit length."""
+        return F.normalize(means - self.key_mean, dim=1)
+
     @torch.no_grad()
     def segments(
         self, pixels: Float[Tensor, "batch 3 side side"], keys: Float[Tensor, "batch tokens channels"]
@@ -103,7 +107,8 @@ class Teacher(nn.Module):
         edges = grid_graph(*grid, batch_size=len(keys), connectivity=self.settings.masks.connectivity)
         batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
         x = keys.flatten(0, 1)
-        hierarchy = self.pool(x, edges.to(keys.device), batch, values=x - self.key_mean)
+        values = torch.cat([x, torch.ones_like(x[:, :1])], 1)  # the one tells the length that is normalised away
+        hierarchy = self.pool(x, edges.to(keys.device), batch, values=values)
         grids = [grid] * len(keys)
         instance = [level.instance for level in hierarchy.levels]
         found = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
@@ -124,7 +129,8 @@ class Teacher(nn.Module):
         if not len(candidates.masks):
             rows, columns = candidates.masks.shape[-2:]
             empty = tokens.new_zeros(0)
-            return TeacherSegments(tokens.new_zeros(0, rows, columns), empty, candidates.features, candidates.levels)
+            means = tokens.new_zeros(0, tokens.size(1))
+            return TeacherSegments(tokens.new_zeros(0, rows, columns), empty, means, candidates.levels)
         chosen = choose_segments(candidates, tokens, photo, self.settings.masks, segment_score, most)
-        index = chosen.selection.index
-        return TeacherSegments(chosen.seen, chosen.scores, candidates.features[index], chosen.selection.levels)
+        values = candidates.features[chosen.selection.index]
+        return TeacherSegments(chosen.seen, chosen.scores, values[:, :-1] / values[:, -1:], chosen.selection.levels)

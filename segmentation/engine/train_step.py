@@ -1,0 +1,253 @@
+"""One step of training: the teacher finds segments, the student learns them, the teacher follows."""
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from segmentation.config.training import TrainSettings
+from segmentation.data.views import Sample, Views
+from segmentation.engine.distributed import Processes
+from segmentation.engine.optimizer import make_optimizer, set_learning_rate
+from segmentation.engine.schedules import teacher_momentum, teacher_temperature
+from segmentation.engine.stages import StageCosts
+from segmentation.engine.view_cache import ViewCache
+from segmentation.models.multi_scale_encoder import StageTokens
+from segmentation.models.universal_model import UniversalModel
+from segmentation.teaching.centering import Centering
+from segmentation.teaching.lesson import Lesson, PhotoTargets, make_lesson
+from segmentation.teaching.monitor import CollapseMonitor, entropies
+from segmentation.teaching.objective import TERMS, GroupLoss, Objective
+from segmentation.teaching.points import random_points
+from segmentation.teaching.teacher import Teacher, TeacherSegments
+from segmentation.teaching.view_targets import Crop
+
+
+class NonFiniteLoss(ArithmeticError):
+    """A term of the loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What happened in a step, over all processes.
+
+    Attributes:
+        figures: for the log: ``loss``, its terms (a layer's mean), ``lr``, ``overlap`` and ``agreement`` of the matched
+            queries, ``segments`` an image, and those of the monitor.
+        warning: of the monitor.
+    """
+
+    figures: dict[str, float]
+    warning: str | None
+
+
+class TrainStep(nn.Module):
+    """Student, teacher and what else changes from step to step.
+
+    All that is drawn at random comes from the samples' keys and the step; all that is divided by is summed over the
+    whole batch. So parts of a batch, one after another or in several processes, give what the whole gives.
+
+    Args:
+        student: is trained.
+        settings: of the run.
+        processes: that share the batch.
+        profile: whether time and memory are measured by stage, which makes the device wait.
+    """
+
+    def __init__(
+        self, student: UniversalModel, settings: TrainSettings, processes: Processes, *, profile: bool = False
+    ) -> None:
+        super().__init__()
+        self.settings, self.processes = settings, processes
+        self.student = student
+        self.teacher = Teacher(student, settings)
+        losses, decoder = settings.losses, settings.decoder
+        clusters = settings.head.clusters
+        self.centering = Centering(clusters, losses.centering_momentum if losses.centering else None)
+        self.monitor = CollapseMonitor(clusters)
+        self.to(processes.device)
+        instance = decoder.instance_queries
+        queries = {"instance": slice(0, instance), "semantic": slice(instance, instance + decoder.semantic_queries)}
+        self.objective = Objective(losses, queries)
+        self.optimizer = make_optimizer(student, settings)
+        self.trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        self.cache = (
+            ViewCache(student.encoder, keep=bool(settings.run.fixed_views)) if settings.encoder.freeze else None
+        )
+        self.costs = StageCosts(processes.device) if profile else None
+
+    def learn(self, samples: Sequence[Sample], step: int) -> StepReport:
+        """One step on this process's samples of the batch.
+
+        Raises:
+            NonFiniteLoss: the loss is no number; nothing has been changed.
+        """
+        size = -(-len(samples) // self.settings.optimizer.accumulate)
+        parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+        rate = set_learning_rate(self.optimizer, self.settings, step)
+        targets, figures, warning = self._teach(parts, step)
+        with self._stage("crop"):
+            lessons = [self._lessons(part, own, step) for part, own in zip(parts, targets, strict=True)]
+            divisors = self._sum(self.objective.divisors([lesson for own in lessons for lesson in own]))
+        self.student.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = torch.zeros(len(TERMS) + 2, device=self.processes.device)
+        for part, own in zip(parts, lessons, strict=True):
+            for group, lesson in enumerate(own):
+                sums += self._backward([sample.views[group] for sample in part], lesson, divisors)
+        figures |= self._figures(self._sum(sums.tolist()), divisors)
+        self._check(figures, samples, step)
+        with self._stage("update"):
+            figures["gradient"] = self._update(step)
+        return StepReport({**figures, "lr": rate}, warning)
+
+    def _teach(
+        self, parts: Sequence[Sequence[Sample]], step: int
+    ) -> tuple[list[list[dict[str, PhotoTargets]]], dict[str, float], str | None]:
+        """The teacher's segments of each photo, with their clusters."""
+        wholes = [self._pixels([sample.whole for sample in part]) for part in parts]
+        with self._stage("teacher"):
+            keys = [self._keys(part, pixels) for part, pixels in zip(parts, wholes, strict=True)]
+            rows = sum(own.shape[0] * own.shape[1] for own in keys)
+            total = sum(own.float().sum((0, 1)) for own in keys)
+            *summed, count = self._sum([*_as_tensor(total).tolist(), rows])
+            self.teacher.see(torch.tensor(summed, device=self.processes.device) / count)
+        with self._stage("pool"):
+            found = [self._segments(*each) for each in zip(parts, wholes, keys, strict=True)]
+        losses = self.settings.losses
+        temperature = teacher_temperature(step, *losses.teacher_temperature, losses.teacher_temperature_steps)
+        with self._stage("teacher"), torch.no_grad():
+            segments = [own for part in found for photo in part for own in photo.values()]
+            sizes = [len(own.scores) for own in segments]
+            features = self.teacher.features(torch.cat([own.means for own in segments]))
+            logits = self.teacher.model.head(features)
+            clusters = self.centering(logits, temperature)
+            targets = iter(map(PhotoTargets, segments, clusters.split(sizes)))
+            nested = [[{kind: next(targets) for kind in photo} for photo in part] for part in found]
+            counts = torch.tensor([entropies(clusters).sum().item(), len(logits), sum(map(len, parts))])
+            sums = self._sum(torch.cat([logits.sum(0).cpu(), clusters.sum(0).cpu(), counts]).tolist())
+            entropy, all_segments, all_photos = sums[-3:]
+            warning = None
+            if all_segments:
+                means = torch.tensor(sums[:-3], device=logits.device) / all_segments
+                self.centering.see(means[: logits.size(1)])
+                warning = self.monitor.see(means[logits.size(1) :], entropy / all_segments)
+        figures = {"segments": all_segments / all_photos, **self.monitor.figures()}
+        figures["center_norm"] = float(self.centering.center.norm())
+        return nested, figures, warning
+
+    def _keys(self, part: Sequence[Sample], pixels: Tensor) -> Tensor:
+        if self.cache is not None:
+            return self.cache.tokens([sample.whole for sample in part], pixels).keys
+        with torch.no_grad(), self._autocast():
+            return self.teacher.model.encoder.keys(pixels)
+
+    def _segments(self, part: Sequence[Sample], pixels: Tensor, keys: Tensor) -> list[dict[str, TeacherSegments]]:
+        if self.cache is None:
+            return self.teacher.segments(pixels, keys)
+
+        def find(place: int) -> dict[str, TeacherSegments]:
+            return self.teacher.segments(pixels[place : place + 1], keys[place : place + 1])[0]
+
+        return self.cache.segments([sample.whole for sample in part], find)
+
+    def _lessons(self, part: Sequence[Sample], targets: Sequence[dict[str, PhotoTargets]], step: int) -> list[Lesson]:
+        """One for each group of views of one size."""
+        side = self.settings.views.size
+        min_share = self.settings.masks.min_area / (side // self.student.encoder.patch_size) ** 2
+        lessons = []
+        for group in range(len(part[0].views)):
+            crops = [crop for sample in part for crop in _crops(sample.views[group], side)]
+            per_photo = [len(sample.views[group].pixels) for sample in part]
+            of_views = [own for own, count in zip(targets, per_photo, strict=True) for _ in range(count)]
+            keys = [
+                sample.key + 1009 * (group * 64 + view)
+                for sample, count in zip(part, per_photo, strict=True)
+                for view in range(count)
+            ]
+            points = random_points(keys, step, self.settings.losses.points).to(self.processes.device)
+            crops = [Crop(crop.box.to(points.device), crop.flip, crop.side) for crop in crops]
+            with torch.no_grad():
+                lessons.append(make_lesson(of_views, crops, points, min_share))
+        return lessons
+
+    def _backward(self, views: Sequence[Views], lesson: Lesson, divisors: Sequence[float]) -> Tensor:
+        """Adds the gradients of a group of views; the sums of its terms, overlap and agreement."""
+        pixels = self._pixels([own.pixels for own in views]).flatten(0, 1)
+        with self._stage("student"):
+            tokens: StageTokens | None = None
+            if self.cache is not None:
+                tokens = self.cache.tokens([view for own in views for view in own.pixels], pixels)
+            with self._autocast():
+                output = self.student(pixels, tokens)
+        with self._stage("match and loss"):
+            losses: GroupLoss = self.objective(self.student, output, lesson)
+            weights = self.settings.losses
+            pairs, queries = max(divisors[0], 1.0), max(divisors[1], 1.0)
+            total = sum(
+                getattr(weights, term) * losses.terms[term] / (queries if term == "objectness" else pairs)
+                for term in TERMS
+            )
+        with self._stage("backward"):
+            _as_tensor(total).backward()
+        return torch.stack(
+            [*(losses.terms[term].detach().float() for term in TERMS), losses.overlap.float(), losses.agreement.float()]
+        )
+
+    def _figures(self, sums: Sequence[float], divisors: Sequence[float]) -> dict[str, float]:
+        layers = self.settings.decoder.layers + 1
+        pairs, queries = max(divisors[0], 1.0), max(divisors[1], 1.0)
+        terms = {
+            term: value / (queries if term == "objectness" else pairs) / layers
+            for term, value in zip(TERMS, sums, strict=False)
+        }
+        loss = layers * sum(getattr(self.settings.losses, term) * value for term, value in terms.items())
+        return {"loss": loss, **terms, "overlap": sums[-2] / pairs, "agreement": sums[-1] / pairs}
+
+    def _check(self, figures: dict[str, float], samples: Sequence[Sample], step: int) -> None:
+        bad = [term for term in TERMS if not math.isfinite(figures[term])]
+        if bad:
+            names = ", ".join(sample.name for sample in samples)
+            raise NonFiniteLoss(f"step {step}: {' and '.join(bad)} is no finite number; photos of the batch: {names}")
+
+    def _update(self, step: int) -> float:
+        self.processes.average_gradients(self.trained)
+        if step < self.settings.optimizer.head_frozen:
+            self.student.head.prototypes.grad = None
+        norm = nn.utils.clip_grad_norm_(self.trained, self.settings.optimizer.clip)
+        self.optimizer.step()
+        momentum = teacher_momentum(step, self.settings.optimizer.steps, self.settings.teacher.momentum)
+        self.teacher.follow(self.student, momentum)
+        return float(norm)
+
+    def _pixels(self, pixels: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(pixels)).to(self.processes.device, non_blocking=True).float().div_(255)
+
+    def _sum(self, values: Sequence[float]) -> list[float]:
+        """Sums over all processes."""
+        if self.processes.world == 1:
+            return list(values)
+        return self.processes.sum(torch.tensor(values, dtype=torch.float64)).tolist()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        device = self.processes.device.type
+        precision = self.settings.optimizer.precision
+        half = precision == "bfloat16" or (precision == "auto" and device == "cuda")
+        return torch.autocast(device, torch.bfloat16) if half else nullcontext()
+
+    def _stage(self, name: str) -> AbstractContextManager[object]:
+        return nullcontext() if self.costs is None else self.costs.stage(name)
+
+
+def _crops(views: Views, side: int) -> list[Crop]:
+    return [
+        Crop(box / side, bool(flip), pixels.size(-1))
+        for box, flip, pixels in zip(views.boxes, views.flips, views.pixels, strict=True)
+    ]
+
+
+def _as_tensor(value: Tensor | int) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(float(value))

@@ -1,0 +1,78 @@
+"""What a frozen encoder gives for views, made once for each."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from segmentation.models.multi_scale_encoder import MultiScaleEncoder, StageTokens
+from segmentation.teaching.teacher import TeacherSegments
+
+PhotoSegments = dict[str, TeacherSegments]
+
+
+class ViewCache:
+    """Remembers tokens and segments of views that come again, known by their pixels.
+
+    What is kept in half precision is rounded the first time too, so that a run that is continued sees what it saw
+    before; keys stay in float32.
+
+    Args:
+        encoder: frozen.
+        keep: whether views come again; if not, nothing is remembered.
+    """
+
+    def __init__(self, encoder: MultiScaleEncoder, *, keep: bool) -> None:
+        self.encoder, self.keep = encoder, keep
+        self._tokens: dict[bytes, list[Tensor]] = {}
+        self._segments: dict[bytes, PhotoSegments] = {}
+
+    @torch.no_grad()
+    def tokens(
+        self, views: Sequence[UInt8[Tensor, "3 side side"]], pixels: Float[Tensor, "views 3 side side"]
+    ) -> StageTokens:
+        """Tokens of views.
+
+        Args:
+            views: as they were cut.
+            pixels: the same in [0, 1], on the device of the encoder.
+        """
+        names = [_name(view) for view in views]
+        found = {name: self._tokens[name] for name in names if name in self._tokens}
+        for name, own in zip(names, pixels, strict=True):  # one at a time: the same values whatever they come with
+            if name not in found:
+                made = self.encoder.stage_tokens(own[None])
+                found[name] = [made.keys[0].cpu(), *(stage[0].half().cpu() for stage in made.stages)]
+        if self.keep:
+            self._tokens.update(found)
+        keys, *stages = (
+            torch.stack(column).to(pixels.device) for column in zip(*(found[name] for name in names), strict=True)
+        )
+        return StageTokens(keys, tuple(stage.to(pixels.dtype) for stage in stages))
+
+    def segments(
+        self, views: Sequence[UInt8[Tensor, "3 side side"]], find: Callable[[int], PhotoSegments]
+    ) -> list[PhotoSegments]:
+        """The teacher's segments of views.
+
+        Args:
+            views: as they were cut.
+            find: the segments of the view at a place.
+        """
+        found = []
+        for place, view in enumerate(views):
+            name = _name(view)
+            own = self._segments.get(name)
+            if own is None:
+                own = {kind: replace(made, masks=made.masks.half()) for kind, made in find(place).items()}
+            if self.keep:
+                self._segments[name] = own
+            found.append({kind: replace(made, masks=made.masks.float()) for kind, made in own.items()})
+        return found
+
+
+def _name(view: Tensor) -> bytes:
+    return hashlib.blake2b(view.numpy().tobytes(), digest_size=16).digest()
