@@ -1,0 +1,265 @@
+"""Which class each cluster stands for.
+
+What a mapping is fitted to is a table of pixels or of instances, ``[classes, clusters + 1]``: how many of each class
+have each cluster, in the last column how many have none. Tables of photos add up.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, Integer
+from pycocotools import mask as coco_mask
+from scipy.optimize import linear_sum_assignment
+
+from graphpool.checks import check_choice, check_number
+from segmentation.export.replace_file import replacing
+from segmentation.metrics.ground_truth import loaded_json
+from segmentation.metrics.semantic import check_integers, confusion_matrix
+
+RULES = ("hungarian", "hungarian+argmax")
+_KINDS = ("thing", "stuff", None)
+_FIELDS = ("class", "name", "kind")
+
+
+class MappedCluster(NamedTuple):
+    """What a cluster stands for.
+
+    Attributes:
+        class_index: row of its class in the table, from 0; ``None`` where it stands for none.
+        name: that of the class, or any that a person gave it; its number where it has none.
+        kind: ``thing``, ``stuff``, or ``None`` where nobody said.
+    """
+
+    class_index: int | None
+    name: str
+    kind: str | None = None
+
+
+@dataclass(frozen=True)
+class ClusterMapping:
+    """What clusters stand for. A cluster that is not in it stands for no class, as -1 does.
+
+    Attributes:
+        clusters: by number of the cluster.
+        rule: how it came about.
+        fitted_on: the photos whose ground truth it was fitted to; ``None`` where none was used.
+    """
+
+    clusters: Mapping[int, MappedCluster]
+    rule: str = "by hand"
+    fitted_on: str | None = None
+
+    def class_of(self, cluster: int) -> int | None:
+        """The class that a cluster stands for, if any."""
+        return self.clusters[cluster].class_index if cluster in self.clusters else None
+
+    def map_labels(self, labels: Integer[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
+        """The class of each pixel from its cluster; -1 is none in both.
+
+        Raises:
+            ValueError: a label below -1.
+        """
+        if labels.size and labels.min() < -1:
+            raise ValueError(f"'labels' must be clusters from 0 on, or -1 for none, got {labels.min()}")
+        return self._classes(int(labels.max(initial=-1)) + 1)[labels.astype(np.int64)]
+
+    def merge(
+        self, counts: Integer[np.ndarray, "classes clusters_and_none"]
+    ) -> Int64[np.ndarray, "classes classes_and_none"]:
+        """Adds up the columns of clusters that stand for one class, those of none in the last column.
+
+        Raises:
+            ValueError: a cluster stands for a class that the table does not have.
+        """
+        _check_counts(counts)
+        columns = self._classes(counts.shape[1] - 1)
+        if columns.max(initial=-1) >= len(counts):
+            raise ValueError(f"'counts' must have the class {columns.max()} of the mapping, got {len(counts)} classes")
+        merged = np.zeros((len(counts), len(counts) + 1), np.int64)
+        np.add.at(merged.T, columns, counts.T)
+        return merged
+
+    def save(self, path: Path) -> None:
+        """Writes a JSON file, a cluster a line, for :func:`read_mapping` and for people to edit."""
+        head = json.dumps({"rule": self.rule, "fitted_on": self.fitted_on}, ensure_ascii=False)[1:-1]
+        rows = [
+            f'"{cluster}": ' + json.dumps(dict(zip(_FIELDS, self.clusters[cluster], strict=True)), ensure_ascii=False)
+            for cluster in sorted(self.clusters)
+        ]
+        with replacing(path) as unfinished:
+            unfinished.write_text(
+                "{" + head + ', "clusters": {\n' + ",\n".join(rows) + "\n}}\n", encoding="utf-8", newline="\n"
+            )
+
+    def _classes(self, num_clusters: int) -> Int64[np.ndarray, " clusters_and_none"]:
+        """Class of each cluster, and of the column or label -1 behind them; -1 for none."""
+        classes = [self.class_of(cluster) for cluster in range(num_clusters)]
+        return np.array([-1 if place is None else place for place in [*classes, None]], np.int64)
+
+
+def fit_mapping(
+    counts: Integer[np.ndarray, "classes clusters_and_none"],
+    rule: str = "hungarian",
+    *,
+    names: Sequence[str] | None = None,
+    is_thing: Sequence[bool] | None = None,
+    allowed: Bool[np.ndarray, "classes clusters"] | None = None,
+    fitted_on: str | None = None,
+) -> ClusterMapping:
+    """The classes that fit the clusters best.
+
+    Args:
+        counts: of pixels (:func:`segmentation.metrics.semantic.confusion_matrix`) or of instances
+            (:func:`matched_instances`), the last column of which is left aside.
+        rule: ``hungarian`` pairs clusters with classes one-to-one so that as many as possible are right;
+            ``hungarian+argmax`` then gives each cluster that is left over its most frequent class (of equals the
+            first), as CUPS does. By both, a cluster that has nothing in common with a class does not stand for it.
+        names: of the classes; their numbers by default.
+        is_thing: of the classes, whether they are things or stuff.
+        allowed: which clusters may stand for which classes, such as things and stuff apart; all by default.
+        fitted_on: name of the photos that ``counts`` is of, for the record.
+
+    Raises:
+        TypeError: counts that are no integers.
+        ValueError: another rule, negative counts, or sizes that do not fit.
+
+    Example:
+        >>> counts = np.array([[50, 40, 0, 0], [30, 0, 9, 2]])  # 2 classes, 3 clusters
+        >>> mapping = fit_mapping(counts, names=("sky", "sea"))
+        >>> [mapping.class_of(cluster) for cluster in range(3)], mapping.clusters[0].name
+        ([1, 0, None], 'sea')
+        >>> fit_mapping(counts, "hungarian+argmax").class_of(2)
+        1
+    """
+    check_choice("rule", rule, RULES)
+    _check_counts(counts)
+    num_classes = len(counts)
+    for name, values in (("names", names), ("is_thing", is_thing)):
+        if values is not None and len(values) != num_classes:
+            raise ValueError(f"'{name}' must have one entry for each of the {num_classes} classes, got {len(values)}")
+    common = counts[:, :-1].astype(np.int64)
+    if allowed is not None:
+        if allowed.shape != common.shape:
+            raise ValueError(f"'allowed' must have the shape {list(common.shape)}, got {list(allowed.shape)}")
+        common = common * allowed
+    rows, columns = linear_sum_assignment(common, maximize=True)
+    right = common[rows, columns] > 0
+    class_of = np.full(common.shape[1], -1)
+    class_of[columns[right]] = rows[right]
+    if rule == "hungarian+argmax":
+        left = (class_of < 0) & common.any(axis=0)
+        class_of[left] = common[:, left].argmax(axis=0)
+    found = {}
+    for cluster, place in enumerate(class_of.tolist()):
+        if place < 0:
+            found[cluster] = MappedCluster(None, str(cluster))
+        else:
+            kind = None if is_thing is None else "thing" if is_thing[place] else "stuff"
+            found[cluster] = MappedCluster(place, str(place) if names is None else names[place], kind)
+    return ClusterMapping(found, rule, fitted_on)
+
+
+def read_mapping(source: str | Path | Mapping[str, Any]) -> ClusterMapping:
+    """A mapping from a JSON file of :meth:`ClusterMapping.save`, edited or not, or from what was loaded from one.
+
+    Its ``clusters`` are ``{"17": {"class": 3, "name": "cat", "kind": "thing"}}``; each field may be left out.
+
+    Raises:
+        ValueError: no JSON, or not in this format; the message names the cluster.
+
+    Example:
+        >>> read_mapping({"clusters": {"17": {"name": "cat"}}}).clusters
+        {17: MappedCluster(class_index=None, name='cat', kind=None)}
+    """
+    loaded = loaded_json("mapping", source)
+    rows = loaded.get("clusters") if isinstance(loaded, Mapping) else None
+    if not isinstance(rows, Mapping):
+        raise ValueError(f"'mapping' must be a dict with a dict 'clusters', got {loaded!r:.80}")
+    rule, fitted_on = loaded.get("rule", "by hand"), loaded.get("fitted_on")
+    if not isinstance(rule, str) or not isinstance(fitted_on, str | None):
+        raise ValueError(f"'mapping': 'rule' and 'fitted_on' must be texts, got {rule!r} and {fitted_on!r}")
+    if not all(str(number).isdecimal() for number in rows):
+        raise ValueError(f"'mapping': clusters must be whole numbers, got {list(rows)!r:.80}")
+    return ClusterMapping({int(number): _read_cluster(number, row) for number, row in rows.items()}, rule, fitted_on)
+
+
+def _read_cluster(number: str | int, row: object) -> MappedCluster:
+    where = f"'mapping': cluster {number}"
+    if not isinstance(row, Mapping) or not set(row) <= set(_FIELDS):
+        raise ValueError(f"{where} must be a dict of {', '.join(_FIELDS)}, got {row!r:.120}")
+    place, name, kind = row.get("class"), row.get("name", str(number)), row.get("kind")
+    if place is not None and (not isinstance(place, int) or isinstance(place, bool) or place < 0):
+        raise ValueError(f"{where}: 'class' must be a number from 0 on or null, got {place!r}")
+    if not isinstance(name, str):
+        raise ValueError(f"{where}: 'name' must be a text, got {name!r}")
+    if kind not in _KINDS:
+        raise ValueError(f"{where}: 'kind' must be thing, stuff or null, got {kind!r}")
+    return MappedCluster(place, name, kind)
+
+
+def mask_overlaps(
+    truth: Bool[np.ndarray, "true height width"], predicted: Bool[np.ndarray, "predicted height width"]
+) -> Float[np.ndarray, "true predicted"]:
+    """IoU of each true mask with each predicted one."""
+    if not len(truth) or not len(predicted):
+        return np.zeros((len(truth), len(predicted)))
+    one, other = (
+        coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8)) for masks in (truth, predicted)
+    )
+    overlaps: np.ndarray = coco_mask.iou(one, other, [0] * len(other))
+    return overlaps
+
+
+def matched_instances(
+    overlaps: Float[np.ndarray, "true predicted"],
+    truth_classes: Sequence[int],
+    predicted_clusters: Sequence[int],
+    num_classes: int,
+    num_clusters: int,
+    iou: float = 0.5,
+) -> Int64[np.ndarray, "classes clusters_and_none"]:
+    """The table of one photo's instances: the cluster of the prediction that each true instance is matched with.
+
+    They are matched one-to-one so that the sum of the overlaps above ``iou`` is largest, whatever class and cluster.
+
+    Args:
+        overlaps: IoU of each true instance with each predicted one (:func:`mask_overlaps`, ``pycocotools.mask.iou``).
+        truth_classes: class of each true instance, from 0; one of -1 is matched but not counted.
+        predicted_clusters: cluster of each predicted instance, from 0, or -1 for none.
+        num_classes: number of classes.
+        num_clusters: number of clusters.
+        iou: pairs have to overlap by more.
+
+    Raises:
+        ValueError: sizes that do not fit, or a class or cluster that there is not.
+
+    Example:
+        >>> overlaps = np.array([[0.6, 0.9, 0.0], [0.0, 0.8, 0.0]])
+        >>> matched_instances(overlaps, [0, 1], [2, 0, 1], num_classes=2, num_clusters=3)
+        array([[0, 0, 1, 0],
+               [1, 0, 0, 0]])
+    """
+    check_number("iou", iou, 0, 1)
+    if overlaps.shape != (len(truth_classes), len(predicted_clusters)):
+        raise ValueError(
+            f"'overlaps' must have the shape {[len(truth_classes), len(predicted_clusters)]} (true and predicted "
+            f"instances), got {list(overlaps.shape)}"
+        )
+    enough = np.where(overlaps > iou, overlaps, 0)
+    true, predicted = linear_sum_assignment(enough, maximize=True)
+    matched = enough[true, predicted] > 0
+    cluster_of = np.full((1, len(truth_classes)), -1)
+    cluster_of[0, true[matched]] = np.array(predicted_clusters, np.int64)[predicted[matched]]
+    return confusion_matrix(np.array([truth_classes], np.int64), cluster_of, num_classes, num_clusters, ignore=-1)
+
+
+def _check_counts(counts: np.ndarray) -> None:
+    check_integers("counts", counts)
+    if counts.ndim != 2 or 0 in counts.shape:
+        raise ValueError(f"'counts' must be a table [classes, clusters + 1], got shape {list(counts.shape)}")
+    if counts.min() < 0:
+        raise ValueError(f"'counts' must hold numbers from 0 on, got {counts.min()}")
