@@ -158,8 +158,8 @@ def _add(quality: PanopticQuality, scene: Scene, found: Panoptic, mapping: Clust
 
 def _as_coco(
     scenes: Sequence[Scene], found: Sequence[Sequence[Segment]]
-) -> tuple[Mapping[str, object], list[dict[str, object]]]:
-    """Ground truth and results."""
+) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """Ground truth and predictions."""
     images: list[dict[str, object]] = []
     objects: list[dict[str, object]] = []
     results: list[dict[str, object]] = []
@@ -184,4 +184,5 @@ def _as_coco(
             {"image_id": number, "category_id": 1, "segmentation": segment.rle, "score": segment.score}
             for segment in segments
         ]
-    return {"images": images, "categories": [{"id": 1, "name": "thing"}], "annotations": objects}, results
+    truth = {"images": images, "categories": [{"id": 1, "name": "thing"}], "annotations": objects}
+    return truth, {"images": images, "annotations": results}
