@@ -1,18 +1,27 @@
 """Label-free image segmentation on top of :mod:`graphpool`."""
 
-from segmentation.config import MaskSettings, load_preset, preset_names
+from segmentation.config import MaskSettings, TrainSettings, load_preset, load_training, preset_names
 from segmentation.data.decode import PhotoError
 from segmentation.masker import PseudoMasker
 from segmentation.models.encoder import TokenEncoder
+from segmentation.segmentor import Segmentor
+from segmentation.segments.panoptic import Panoptic, PanopticSegment
+from segmentation.segments.prediction import Prediction
 from segmentation.segments.segment import PhotoMasks, Segment
 
 __all__ = [
     "MaskSettings",
+    "Panoptic",
+    "PanopticSegment",
     "PhotoError",
     "PhotoMasks",
+    "Prediction",
     "PseudoMasker",
     "Segment",
+    "Segmentor",
     "TokenEncoder",
+    "TrainSettings",
     "load_preset",
+    "load_training",
     "preset_names",
 ]

@@ -1,23 +1,18 @@
 """Pseudo-masks of photos: encode, pool, score."""
 
 from collections.abc import Callable, Sequence
-from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from graphpool import OnlineAgglomerativePooling, grid_graph
-from graphpool.checks import describe
 from graphpool.layout import Layout
 from graphpool.state import unit_tokens
 from segmentation.config import MaskSettings, load_preset
-from segmentation.data.colour import as_srgb
-from segmentation.data.decode import read_photo
+from segmentation.data.photo_input import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
 from segmentation.engine.device import choose_device, choose_dtype
 from segmentation.engine.stages import StageCosts
@@ -27,9 +22,7 @@ from segmentation.segments.candidates import Candidates, photo_candidates
 from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
 from segmentation.segments.score import segment_score
-from segmentation.segments.segment import PhotoMasks, Segment
-
-Photo = str | PathLike[str] | Image.Image | NDArray[np.uint8]
+from segmentation.segments.segment import KINDS, PhotoMasks, Segment
 
 
 class PseudoMasker:
@@ -100,7 +93,7 @@ class PseudoMasker:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of masks that are made."""
-        return ("instance", "semantic") if self.settings.semantic else ("instance",)
+        return KINDS if self.settings.semantic else KINDS[:1]
 
     @torch.inference_mode()
     def __call__(self, photos: Sequence[Photo]) -> list[PhotoMasks]:
@@ -114,10 +107,8 @@ class PseudoMasker:
             TypeError: something else.
             PhotoError: a file that cannot be decoded.
         """
-        if isinstance(photos, (str, PathLike, Image.Image, np.ndarray)):
-            raise TypeError(f"'photos' must be a list of photos, got one of type {type(photos).__name__}")
         with self.costs.stage("decode"):
-            arrays = [_array(photo) for photo in photos]
+            arrays = photo_arrays(photos)
         return self.find(arrays, self.encode(arrays))
 
     @torch.inference_mode()
@@ -179,17 +170,3 @@ class PseudoMasker:
         labels = {kind: found.labels.to(torch.int32).cpu().numpy() for kind, found in candidates.items()}
         height, width = photo.shape[:2]
         return PhotoMasks(height, width, self.settings.thresholds, tuple(segments), labels)
-
-
-def _array(photo: Any) -> NDArray[np.uint8]:
-    if isinstance(photo, (str, PathLike)):
-        return read_photo(Path(photo))
-    if isinstance(photo, Image.Image):
-        photo.load()
-        return np.array(as_srgb(photo))
-    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
-        what = f"an array {photo.dtype} {list(photo.shape)}" if isinstance(photo, np.ndarray) else describe(photo)
-        raise TypeError(f"'photos' must hold files, PIL images or uint8 arrays [H, W, 3], got {what}")
-    if not photo.size:
-        raise ValueError(f"'photos' must have pixels, got an array {list(photo.shape)}")
-    return np.require(photo, requirements=("C", "W"))  # torch takes no reversed or read-only arrays

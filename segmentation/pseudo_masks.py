@@ -1,7 +1,5 @@
 """Masks for a folder of photos: ``python -m segmentation.pseudo_masks PHOTOS... -o OUT``."""
 
-import hashlib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +7,9 @@ import click
 from rich.console import Console
 
 from segmentation.config import MaskSettings, load_preset, preset_names
-from segmentation.data.photos import PhotoList, find_photos
-from segmentation.engine.device import DTYPES
 from segmentation.engine.mask_run import FORMATS, MaskRun
-from segmentation.engine.run_folder import RunFolder
+from segmentation.engine.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256
 from segmentation.masker import PseudoMasker
-
-INTERRUPTED, SOME_SKIPPED = 130, 1
 
 
 def _numbers(_context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
@@ -23,14 +17,6 @@ def _numbers(_context: click.Context, parameter: click.Parameter, text: str | No
         return None if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter(f"expected numbers with commas between, got {text!r}", param=parameter) from None
-
-
-def _formats(_context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    unknown = [part for part in chosen if part not in FORMATS]
-    if unknown:
-        raise click.BadParameter(f"expected some of {','.join(FORMATS)}, got {','.join(unknown)}", param=parameter)
-    return chosen
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -50,15 +36,7 @@ def _formats(_context: click.Context, parameter: click.Parameter, text: str) -> 
 @click.option("--max-masks", type=click.IntRange(1), help="Most masks a photo and kind.")
 @click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo.")
 @click.option("--semantic/--no-semantic", default=None, help="Group regions wherever they lie, too.")
-@click.option("--batch-size", type=click.IntRange(1), default=8, help="Photos at a time.")
-@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--dtype", type=click.Choice(DTYPES), default="auto", help="Of the encoder.")
-@click.option(
-    "--format", "formats", callback=_formats, default="coco,overlay,html", help=f"What to write: {','.join(FORMATS)}."
-)
-@click.option("--max-photos-in-page", type=click.IntRange(1), default=200, help="The HTML page holds the first ones.")
-@click.option("--resume", is_flag=True, help="Continue the run that is in the folder.")
-@click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
+@run_options(FORMATS, ("coco", "overlay", "html"), dtype_of="encoder")
 def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Make a hierarchy of instance and semantic masks of PHOTOS (files and folders), without labels.
 
@@ -71,7 +49,7 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
         raise click.UsageError("--resume and --overwrite exclude each other")
     try:
         settings = _settings(options)
-        found = _photos(photos, output)
+        found = photos_to_do(photos, output)
         masker = PseudoMasker(
             options["encoder"],
             options["weights"],
@@ -82,51 +60,14 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
         asked = {
             "encoder": options["encoder"],
             "weights": options["weights"].name if options["weights"] else None,
-            "weights_sha256": _sha256(options["weights"]) if options["weights"] else None,
-            "dtype": options["dtype"],
-            "format": list(options["formats"]),
+            "weights_sha256": sha256(options["weights"]) if options["weights"] else None,
             **{name: getattr(settings, name) for name in MaskSettings.__dataclass_fields__},
             "thresholds": list(settings.thresholds),
         }
-        folder = RunFolder(output, asked, resume=options["resume"], overwrite=options["overwrite"])
+        plan = run_plan(photos, found, output, asked, options)
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    roots = [path for path in photos if path.is_dir()]
-    run = MaskRun(
-        masker,
-        folder,
-        found,
-        asked=asked,
-        formats=options["formats"],
-        root=roots[0].resolve() if len(photos) == 1 and roots else None,
-        batch_size=options["batch_size"],
-        max_photos_in_page=options["max_photos_in_page"],
-        console=console,
-    )
-    if not run.process():
-        console.print(f"interrupted after {len(folder.done)} of {len(found)} photos; continue with --resume")
-        sys.exit(INTERRUPTED)
-    run.finish()
-    sys.exit(SOME_SKIPPED if run.skipped else 0)
-
-
-def _sha256(path: Path) -> str:
-    """Names the weights, whatever their file is called: with others, a run cannot be resumed."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _photos(paths: tuple[Path, ...], output: Path) -> PhotoList:
-    """The photos in ``paths``, without the overlays that an earlier run wrote to a folder among them."""
-    found = find_photos(paths)
-    overlays = (output / "overlays").resolve()
-    photos = [photo for photo in found if overlays not in photo.path.resolve().parents]
-    if not photos:
-        raise ValueError(f"no photos in {', '.join(map(str, paths))} but in {overlays}, which holds overlays")
-    return PhotoList(photos, found.ignored, found.unreadable)
+    run_to_the_end(MaskRun(masker, plan, console))
 
 
 def _settings(options: dict[str, Any]) -> MaskSettings:

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import click
+import yaml
 from rich.console import Console
 
 from segmentation.config import TrainSettings, load_training, preset_names
@@ -91,7 +92,7 @@ def train(
             finished = run.train()
             if finished and processes.is_main:
                 write_report(run, init_from, seconds=time.monotonic() - began)
-    except (OSError, ValueError, TypeError, NonFiniteLoss) as error:
+    except (OSError, ValueError, TypeError, NonFiniteLoss, yaml.YAMLError) as error:
         raise click.ClickException(str(error)) from error
 
 

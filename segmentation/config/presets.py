@@ -23,7 +23,7 @@ def preset_names() -> list[str]:
 
     Example:
         >>> preset_names()
-        ['paper', 'paper-coco', 'photos', 'scenes', 'semantic-finetune']
+        ['paper', 'paper-coco', 'photos', 'photos-cpu', 'scenes', 'semantic-finetune']
     """
     files = resources.files("segmentation").joinpath("presets").iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))

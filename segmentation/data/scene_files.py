@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from graphpool.checks import check_count
 from segmentation.data.scenes import CATEGORIES, Scene, make_scene
 from segmentation.export.palette import palette
+from segmentation.export.panoptic import id_colours
 from segmentation.export.replace_file import replacing
 
 Entry = dict[str, Any]
@@ -59,7 +59,7 @@ def write_scenes(folder: str | Path, number: int, *, seed: int = 0, size: int = 
     for index in range(start, start + number):
         scene, name = make_scene(index, seed=seed, size=size), f"{index:06d}.png"
         Image.fromarray(scene.photo).save(folder / "photos" / name)
-        Image.fromarray(_id_colours(scene.panoptic)).save(folder / "panoptic" / name)
+        Image.fromarray(id_colours(scene.panoptic)).save(folder / "panoptic" / name)
         Image.fromarray(scene.semantic.astype(np.uint8)).save(folder / "semantic" / name)
         images.append({"id": index + 1, "file_name": name, "height": size, "width": size})
         found = _annotations(scene, index + 1, len(objects))
@@ -109,10 +109,6 @@ def _categories() -> list[Entry]:
         }
         for number, (category, colour) in enumerate(zip(CATEGORIES, colours, strict=True), start=1)
     ]
-
-
-def _id_colours(panoptic: NDArray[np.int32]) -> NDArray[np.uint8]:
-    return np.stack([panoptic >> shift & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)
 
 
 def _write_json(path: Path, contents: Entry) -> None:

@@ -146,6 +146,7 @@ def save_model(folder: Path, state: Mapping[str, Tensor], settings: TrainSetting
     with replacing(folder / SETTINGS) as unfinished:
         unfinished.write_text(to_yaml(settings), encoding="utf-8")
     with replacing(folder / MODEL) as unfinished:
+        unfinished.touch()  # else safetensors makes a file that nobody else may read
         safetensors.torch.save_file(_apart(state), unfinished, metadata={"format": "pt"})
 
 

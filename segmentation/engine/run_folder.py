@@ -9,7 +9,7 @@ from typing import Any
 from segmentation.export.replace_file import replacing
 
 _SETTINGS, _JOURNAL = "run.json", "photos.jsonl"
-_RESULTS = ("instances.json", "index.html")  # of the whole run, written when it is complete
+_RESULTS = ("instances.json", "panoptic.json", "index.html")  # of the whole run, written when it is complete
 
 
 class RunFolder:

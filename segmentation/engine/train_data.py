@@ -1,6 +1,7 @@
 """Batches of a training run, from any step on."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class TrainBatches:
         lists: what was found in each folder.
 
     Raises:
-        FileNotFoundError, ValueError: no such folder, or no photos in one; a batch that cannot be shared.
+        FileNotFoundError, ValueError: no such folder, no photos in one, or none that can be read; a batch that cannot
+            be shared.
     """
 
     def __init__(self, settings: TrainSettings, rank: int = 0, world: int = 1) -> None:
@@ -46,6 +48,13 @@ class TrainBatches:
         self.dataset = TrainingPhotos(sources, settings.views, run.seed, run.fixed_views)
         self.order = SampleOrder([len(source) for source in sources], run.sampling or None, run.seed)
         self.photos = len(self.dataset)
+        if self.lists:
+            self.dataset[0, 0]  # where none can be read, this says so better than a worker
+
+    @property
+    def unreadable(self) -> list[Path]:
+        """Folders that could not be listed."""
+        return [folder for found in self.lists for folder in found.unreadable]
 
     def starting_at(self, step: int) -> Iterator[list[Sample]]:
         """What this process learns from in each step from ``step`` to the last."""
@@ -56,8 +65,15 @@ class TrainBatches:
             num_workers=workers,
             collate_fn=list,
             persistent_workers=False,
+            worker_init_fn=_leave_signals,
         )
         return iter(loader)
+
+
+def _leave_signals(_worker: int) -> None:
+    """Signals to the whole process group are for the run, which stops its workers when it is ready."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Places(Sampler[list[tuple[int, int]]]):

@@ -1,15 +1,17 @@
 """A training run: from settings to a model, through whatever interrupts it."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from segmentation.config.presets import to_plain, to_yaml
+from segmentation.config.presets import load_training, to_plain, to_yaml
 from segmentation.config.training import TrainSettings
-from segmentation.data.views import Sample
+from segmentation.data.views import Sample, ViewSettings
 from segmentation.engine.checkpoint import (
     CHECKPOINT,
     MODEL,
@@ -77,8 +79,12 @@ class TrainRun:
             )
         if resume and not there:
             raise FileNotFoundError(f"'{folder}' has no run to resume: there is no {SETTINGS}")
+        if resume:
+            check_same(to_plain(asdict(load_training(folder / SETTINGS))), to_plain(asdict(settings)))
         self.batches = TrainBatches(settings, processes.rank, processes.world)
-        self.parts = TrainStep(first_student(settings, init_from), settings, processes)
+        student = first_student(settings, init_from)
+        _check_sizes(settings.views, student.encoder.patch_size)
+        self.parts = TrainStep(student, settings, processes)
         self.step = 0
         self.skipped: dict[str, str] = {}
         if processes.is_main:
@@ -86,7 +92,7 @@ class TrainRun:
         processes.barrier()
         if resume and (folder / CHECKPOINT).exists():  # else it was interrupted before the first one
             self._restore()
-        self.log = TrainLog(folder, resume_step=self.step + 1 if self.step else None) if processes.is_main else None
+        self.log: TrainLog | None = None
 
     def train(self) -> bool:
         """Trains to the last step; False if the run was interrupted before, which loses nothing.
@@ -94,8 +100,14 @@ class TrainRun:
         Raises:
             NonFiniteLoss: the loss is no number any more.
         """
+        for folder in self.batches.unreadable:
+            self._say(f"could not look into {folder}")
         steps = self.settings.optimizer.steps
-        with interruptible() as asked_to_stop, TrainProgress(self.console, steps, self.step, self.processes) as bar:
+        with (
+            interruptible() as asked_to_stop,
+            self._logging(),
+            TrainProgress(self.console, steps, self.step, self.processes) as bar,
+        ):
             for samples in self.batches.starting_at(self.step):
                 report = self.parts.learn(samples, self.step)
                 self._note_skipped(samples)
@@ -122,6 +134,14 @@ class TrainRun:
                 (self.folder / left).unlink(missing_ok=True)
             with replacing(self.folder / SETTINGS) as unfinished:
                 unfinished.write_text(to_yaml(self.settings), encoding="utf-8")
+
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        if not self.processes.is_main:
+            yield
+            return
+        with TrainLog(self.folder, resume_step=self.step + 1 if self.step else None) as self.log:
+            yield
 
     def _record(self, figures: dict[str, float], samples: list[Sample], rate: float) -> None:
         run, last = self.settings.run, self.step == self.settings.optimizer.steps
@@ -163,6 +183,13 @@ class TrainRun:
     def _say(self, text: str) -> None:
         if self.processes.is_main:
             self.console.print(text, markup=False, soft_wrap=True)
+
+
+def _check_sizes(views: ViewSettings, patch: int) -> None:
+    used = {"size": 1, "local_size": views.local_views}
+    for name, size in ((name, getattr(views, name)) for name, count in used.items() if count):
+        if size % patch:
+            raise ValueError(f"'views.{name}' must be a multiple of the patch of {patch}, got {size}")
 
 
 def first_student(settings: TrainSettings, init_from: Path | None = None) -> UniversalModel:

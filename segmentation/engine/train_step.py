@@ -1,7 +1,7 @@
 """One step of training: the teacher finds segments, the student learns them, the teacher follows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -83,8 +83,18 @@ class TrainStep(nn.Module):
         """One step on this process's samples of the batch.
 
         Raises:
-            NonFiniteLoss: the loss is no number; nothing has been changed.
+            NonFiniteLoss: the loss or its gradient is no number; nothing has been changed.
         """
+        running = [(buffer, buffer.clone()) for buffer in self.buffers()]
+        try:
+            return self._learn(samples, step)
+        except NonFiniteLoss as error:
+            for buffer, before in running:
+                buffer.copy_(before)
+            names = ", ".join(sample.name for sample in samples)
+            raise NonFiniteLoss(f"step {step + 1}: {error}; photos of the batch: {names}") from None
+
+    def _learn(self, samples: Sequence[Sample], step: int) -> StepReport:
         size = -(-len(samples) // self.settings.optimizer.accumulate)
         parts = [samples[start : start + size] for start in range(0, len(samples), size)]
         rate = set_learning_rate(self.optimizer, self.settings, step)
@@ -99,7 +109,7 @@ class TrainStep(nn.Module):
             for group, lesson in enumerate(own):
                 sums += self._backward([sample.views[group] for sample in part], lesson, divisors)
         figures |= self._figures(self._sum(sums.tolist()), divisors)
-        self._check(figures, samples, step)
+        _check_finite({term: figures[term] for term in TERMS})
         with self._stage("update"):
             figures["gradient"] = self._update(step)
         return StepReport({**figures, "lr": rate}, warning)
@@ -207,21 +217,16 @@ class TrainStep(nn.Module):
         loss = layers * sum(getattr(self.settings.losses, term) * value for term, value in terms.items())
         return {"loss": loss, **terms, "overlap": sums[-2] / pairs, "agreement": sums[-1] / pairs}
 
-    def _check(self, figures: dict[str, float], samples: Sequence[Sample], step: int) -> None:
-        bad = [term for term in TERMS if not math.isfinite(figures[term])]
-        if bad:
-            names = ", ".join(sample.name for sample in samples)
-            raise NonFiniteLoss(f"step {step}: {' and '.join(bad)} is no finite number; photos of the batch: {names}")
-
     def _update(self, step: int) -> float:
         self.processes.average_gradients(self.trained)
         if step < self.settings.optimizer.head_frozen:
             self.student.head.prototypes.grad = None
-        norm = nn.utils.clip_grad_norm_(self.trained, self.settings.optimizer.clip)
+        norm = float(nn.utils.clip_grad_norm_(self.trained, self.settings.optimizer.clip))
+        _check_finite({"the gradient": norm})
         self.optimizer.step()
         momentum = teacher_momentum(step, self.settings.optimizer.steps, self.settings.teacher.momentum)
         self.teacher.follow(self.student, momentum)
-        return float(norm)
+        return norm
 
     def _pixels(self, pixels: Sequence[Tensor]) -> Tensor:
         return torch.stack(list(pixels)).to(self.processes.device, non_blocking=True).float().div_(255)
@@ -247,6 +252,12 @@ def _crops(views: Views, side: int) -> list[Crop]:
         Crop(box / side, bool(flip), pixels.size(-1))
         for box, flip, pixels in zip(views.boxes, views.flips, views.pixels, strict=True)
     ]
+
+
+def _check_finite(figures: Mapping[str, float]) -> None:
+    bad = [name for name, value in figures.items() if not math.isfinite(value)]
+    if bad:
+        raise NonFiniteLoss(f"{' and '.join(bad)} {'is' if len(bad) == 1 else 'are'} no finite number")
 
 
 def _as_tensor(value: Tensor | int) -> Tensor:

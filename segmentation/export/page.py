@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from graphpool.checks import check_count
-from segmentation.export.photo_record import KINDS, jpeg, photo_record
+from segmentation.export.photo_record import jpeg, photo_record
 from segmentation.export.replace_file import replacing
+from segmentation.segments.segment import KINDS
 
 SCRIPTS = (
     "dom.js",
@@ -49,7 +50,8 @@ def write_page(
 
     Args:
         path: the file to write; its folder exists.
-        dataset: the content of instances.json.
+        dataset: the content of instances.json. Without thresholds there are no levels, and the page has no slider for
+            them; where there are several categories, it names those of the segments.
         read_photo: gives the photo of an entry of ``images``, ``[height, width, 3]``, uint8, sRGB; None if it cannot
             be read (any more): the page then shows a grey picture and says so.
         max_photos: only the first ones are in the page, and the page says so.
@@ -85,11 +87,13 @@ def _parts(
     of_image = defaultdict(list)
     for annotation in dataset["annotations"]:
         of_image[annotation["image_id"]].append(annotation)
+    categories = dataset.get("categories", [])
+    names = {category["id"]: str(category["name"]) for category in categories} if len(categories) > 1 else {}
     listed = []
     for place, image in enumerate(dataset["images"][:max_photos]):
         photo = read_photo(image)
         annotations = of_image[image["id"]]
-        yield _block(f"photo-{place}", photo_record(image, annotations, photo, max_side))
+        yield _block(f"photo-{place}", photo_record(image, annotations, photo, max_side, names))
         kinds = [annotation["kind"] for annotation in annotations]
         listed.append(
             {
@@ -140,6 +144,7 @@ def _check(dataset: Any) -> None:
     if not isinstance(thresholds, list):
         raise ValueError(f"'dataset' must have a list of thresholds in its info, got {type(thresholds).__name__}")
     _check_keys("image", dataset["images"], ("id", "file_name", "width", "height"))
+    _check_keys("category", dataset.get("categories", []), ("id", "name"))
     keys = ("id", "image_id", "kind", "levels", "parent_id", "area", "score", "segmentation")
     _check_keys("annotation", dataset["annotations"], keys)
     for annotation in dataset["annotations"]:
@@ -151,10 +156,10 @@ def _check(dataset: Any) -> None:
                 f"'segmentation' of annotation {annotation['id']} must have size and counts, got {segmentation!r:.80}"
             )
         levels = annotation["levels"]
-        if not levels or not all(isinstance(level, int) and 0 <= level < len(thresholds) for level in levels):
-            raise ValueError(
-                f"annotation {annotation['id']} must have levels from 0 to {len(thresholds) - 1}, got {levels}"
-            )
+        there = all(isinstance(level, int) and 0 <= level < len(thresholds) for level in levels)
+        if bool(levels) != bool(thresholds) or not there:
+            wanted = f"levels from 0 to {len(thresholds) - 1}" if thresholds else "no levels"
+            raise ValueError(f"annotation {annotation['id']} must have {wanted}, got {levels}")
 
 
 def _check_keys(thing: str, entries: list[Any], keys: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from pycocotools import mask as rle
 
 from segmentation.export.overlay import shrink
 from segmentation.export.tree_colours import tree_colours
-
-KINDS = ("instance", "semantic")
+from segmentation.segments.rle import decode_mask
+from segmentation.segments.segment import KINDS
 
 
 def photo_record(
@@ -21,6 +21,7 @@ def photo_record(
     annotations: list[dict[str, Any]],
     photo: UInt8[np.ndarray, "height width 3"] | None,
     max_side: int,
+    names: Mapping[int, str],
 ) -> dict[str, Any]:
     """The photo as a JPEG data URI and its segments with colours, all at the shown size.
 
@@ -29,6 +30,7 @@ def photo_record(
         annotations: its segments.
         photo: sRGB at full size; None if it cannot be read.
         max_side: length in pixels of the longer side of the shown photo; smaller photos stay as they are.
+        names: of the categories, by id; those that are not in it are not named.
 
     Raises:
         ValueError: a mask or photo that does not have the image's size, a parent that is not among the
@@ -42,7 +44,7 @@ def photo_record(
     segments: list[dict[str, Any]] = []
     for kind in KINDS:
         of_kind = [annotation for annotation in annotations if annotation["kind"] == kind]
-        segments += _segments(of_kind, size, (height, width))
+        segments += _segments(of_kind, size, (height, width), names)
     return {
         "id": image["id"],
         "name": image["file_name"],
@@ -62,7 +64,9 @@ def jpeg(photo: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], qual
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _segments(annotations: list[dict[str, Any]], size: tuple[int, int], shown: tuple[int, int]) -> list[dict[str, Any]]:
+def _segments(
+    annotations: list[dict[str, Any]], size: tuple[int, int], shown: tuple[int, int], names: Mapping[int, str]
+) -> list[dict[str, Any]]:
     place = {annotation["id"]: at for at, annotation in enumerate(annotations)}
     for annotation in annotations:
         if tuple(annotation["segmentation"]["size"]) != size:
@@ -78,28 +82,27 @@ def _segments(annotations: list[dict[str, Any]], size: tuple[int, int], shown: t
     for annotation, mask in zip(annotations, masks, strict=True):
         mask[:] = _shown_mask(annotation["segmentation"], shown)
     parents = [place.get(annotation["parent_id"]) for annotation in annotations]
-    colours = tree_colours(masks, parents, [annotation["levels"] for annotation in annotations])
+    levels = [annotation["levels"] or [0] for annotation in annotations]  # where there are no levels, all are at one
+    colours = tree_colours(masks, parents, levels)
     return [
         {
             "id": annotation["id"],
             "kind": annotation["kind"],
             "parent": annotation["parent_id"],
-            "levels": annotation["levels"],
+            "name": names.get(annotation["category_id"]) if names else None,
+            "levels": lives,
             "area": annotation["area"],
             "score": annotation["score"],
             "colour": "#" + bytes(colour).hex(),
             "counts": rle.encode(mask.view(np.uint8))["counts"].decode("ascii"),
         }
-        for annotation, mask, colour in zip(annotations, masks, colours, strict=True)
+        for annotation, mask, colour, lives in zip(annotations, masks, colours, levels, strict=True)
     ]
 
 
 def _shown_mask(segmentation: dict[str, Any], shown: tuple[int, int]) -> Bool[np.ndarray, "height width"]:
     """The mask at the shown size; where all of a small one falls between the pixels, the nearest pixel."""
-    with warnings.catch_warnings():
-        # pycocotools 2.0.11 and NumPy from 2.0: the array it wraps knows no copy keyword
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        mask = rle.decode(segmentation).view(bool)
+    mask = decode_mask(segmentation)
     if mask.shape == shown:
         return mask
     small = shrink(mask[None], *shown)[0]

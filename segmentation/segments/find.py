@@ -59,4 +59,3 @@ def _segments(kind: str, selection: Selection, scores: list[float], masks: Itera
             above = int(place[parent]) if parent >= 0 else None
             box = tuple(boxes[index])
             yield Segment(kind, scores[index], levels[index], above, area, box, rles[index])
-

@@ -30,14 +30,26 @@ def pixel_masks(
     *,
     refine: bool,
 ) -> Iterator[Bool[Tensor, "some height width"]]:
-    """Soft token masks, enlarged and cut at 0.5, some at a time so that memory stays bounded.
+    """:func:`enlarged_masks`, cut at 0.5."""
+    return (large > 0.5 for large in enlarged_masks(soft, photo, refine=refine))
+
+
+def enlarged_masks(
+    soft: Float[Tensor, "masks rows columns"],
+    photo: Float[Tensor, "3 height width"],
+    *,
+    refine: bool,
+) -> Iterator[Float[Tensor, "some height width"]]:
+    """Soft masks at the size of the photo, some at a time so that memory stays bounded.
 
     Args:
-        soft: :func:`~segmentation.segments.soft_masks.soft_masks`.
+        soft: on any grid over the photo, such as :func:`~segmentation.segments.soft_masks.soft_masks`.
         photo: in [0, 1].
         refine: follow the edges of the photo (:class:`GuidedFilter`) instead of enlarging bilinearly. The filter
             works on at most 4 million pixels, and what it gives is enlarged bilinearly from there.
     """
+    if not len(soft):
+        return
     height, width = photo.shape[-2:]
     guide = photo
     if height * width > _MAX_GUIDE_PIXELS:
@@ -49,4 +61,4 @@ def pixel_masks(
         large = filter_by_photo(part, guide) if refine else part
         if large.shape[-2:] != (height, width):
             large = F.interpolate(large[None], (height, width), mode="bilinear")[0]
-        yield large > 0.5
+        yield large

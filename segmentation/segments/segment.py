@@ -1,13 +1,13 @@
 """What the segmentor finds in a photo."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
-Rle = dict[str, Any]  # COCO's compressed run lengths: {"size": [height, width], "counts": bytes}
+from segmentation.segments.rle import Rle, decode_mask
+
+KINDS = ("instance", "semantic")
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class Segment:
     Attributes:
         kind: ``"instance"`` (one connected region) or ``"semantic"`` (regions that look alike, wherever they lie).
         score: how much it looks like a thing of its own, in (0, 1].
-        levels: levels of the hierarchy at which it lives, finest first; indices into the thresholds.
+        levels: levels of the hierarchy at which it lives, finest first; indices into the thresholds. Those that a
+            model predicts have none.
         parent: place of the segment that holds it next in the photo's list; None if none does.
         area: in pixels.
         box: ``(x, y, width, height)`` in pixels.
         rle: the mask, ``{"size": [height, width], "counts": bytes}``.
+        cluster: what a model takes it for; None for pseudo-masks.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Segment:
     area: int
     box: tuple[int, int, int, int]
     rle: Rle
+    cluster: int | None = None
 
     def shifted(self, count: int) -> "Segment":
         """The same behind ``count`` others in the photo's list."""
@@ -39,7 +42,7 @@ class Segment:
     @property
     def mask(self) -> NDArray[np.bool_]:
         """The mask over the photo, ``[height, width]``."""
-        return np.asarray(coco_mask.decode(self.rle)).astype(bool)
+        return decode_mask(self.rle)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def match(costs: Sequence[Float[Tensor, "views queries targets"]], counts: Seque
     if not costs:
         return []
     device = costs[0].device
-    tables = torch.stack(list(costs)).cpu().double().numpy()
+    # a loss that is no number is told by its term, and by all processes at once: any assignment will do until then
+    tables = torch.stack(list(costs)).nan_to_num(1.0).cpu().double().numpy()
     jobs = [(table[view][:, :count]) for table in tables for view, count in enumerate(counts)]
     if len(jobs) > 64:  # threads cost more than they bring for a few
         with ThreadPoolExecutor() as pool:

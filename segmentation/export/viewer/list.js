@@ -10,7 +10,8 @@ function showList(photo, segments, hidden, actions) {
   list.scrollTop = 0;
   list.hidden = !segments.length;
   byId("none").hidden = Boolean(segments.length);
-  byId("none").textContent = hidden ? "All segments of this level score less than the minimum." : "No segments at this level.";
+  const here = thresholds.length ? ["of this level", "at this level"] : ["of this kind", "of this kind"];
+  byId("none").textContent = hidden ? `All segments ${here[0]} score less than the minimum.` : `No segments ${here[1]}.`;
   const first = list.firstElementChild;
   if (first) first.tabIndex = 0;
   if (focused) (first ?? byId("panel")).focus();
@@ -22,7 +23,7 @@ function row(photo, segment, actions) {
     class: "row",
     tabindex: -1,
     "aria-selected": "false",
-    "aria-label": `Segment ${segment.id}, ${share(photo, segment)} of the photo, score ${segment.score.toFixed(2)}`,
+    "aria-label": `Segment ${segment.id}, ${segment.name === null ? "" : `cluster ${segment.name}, `}${share(photo, segment)} of the photo, score ${segment.score.toFixed(2)}`,
     "data-segment": segment.id,
     onpointerenter: () => actions.hover(segment),
     onpointerleave: () => actions.hover(null),
@@ -30,10 +31,12 @@ function row(photo, segment, actions) {
     onblur: (event) => byId("panel").contains(event.relatedTarget) || actions.hover(null),
     onclick: () => actions.select(segment),
   },
-  chip(segment.colour), make("span", {}, String(segment.id)), make("span", {}, share(photo, segment)),
+  chip(segment.colour), make("span", { class: "who" }, String(segment.id), nameOf(segment)), make("span", {}, share(photo, segment)),
   make("span", {}, segment.score.toFixed(2)));
   return element;
 }
+
+const nameOf = (segment) => (segment.name === null ? null : make("small", { title: segment.name }, segment.name));
 
 function markList(selected, hovered) {
   for (const [segment, element] of rows) {

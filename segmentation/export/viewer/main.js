@@ -3,7 +3,7 @@
 const state = {
   place: null, // of the photo; null: the gallery
   kind: "instance",
-  level: Math.floor((thresholds.length - 1) / 2),
+  level: Math.max(0, Math.floor((thresholds.length - 1) / 2)), // without levels, all live at one
   minScore: 0,
   opacity: 50,
   fills: true,
@@ -59,6 +59,7 @@ function showLevel() {
   const number = segments.length < all.length ? `${segments.length} of ${count(all.length, "segment")}` : count(all.length, "segment");
   const text = thresholds.length ? `${thresholds[state.level]} \u2013 ${number}` : number;
   byId("level-text").textContent = text;
+  byId("list-title").textContent = thresholds.length ? "Segments at this level" : number;
   byId("level").value = state.level;
   byId("level").setAttribute("aria-valuetext", `threshold ${text}`);
   byId("score").value = state.minScore;

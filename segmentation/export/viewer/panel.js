@@ -25,7 +25,8 @@ function showPanel(photo, segment, selected, level, actions) {
     make("dl", {},
       ...entry("Area", `${segment.area.toLocaleString("en")} px`, make("span", { class: "quiet" }, ` \u00b7 ${share(photo, segment)}`)),
       ...entry("Score", segment.score.toFixed(2)),
-      ...entry("Lives at", make("span", { class: "lives" }, ...lives)),
+      ...(segment.name === null ? [] : entry("Cluster", segment.name)),
+      ...(thresholds.length ? entry("Lives at", make("span", { class: "lives" }, ...lives)) : []),
       ...entry("Parent", parent),
       ...entry("Children", children))
   );
@@ -47,7 +48,7 @@ function link(photo, segment, actions) {
     class: "link",
     "data-segment": segment.id,
     "aria-label": `Segment ${segment.id}, ${share(photo, segment)} of the photo`,
-    title: `lives at ${levelsText(segment)}`,
+    title: thresholds.length ? `lives at ${levelsText(segment)}` : segment.name,
     onclick: () => actions.follow(segment),
     onpointerenter: () => actions.hint(segment),
     onpointerleave: () => actions.hint(null),

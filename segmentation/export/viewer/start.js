@@ -8,6 +8,7 @@ function fillAbout() {
 restoreTheme();
 byId("level").max = Math.max(0, thresholds.length - 1);
 byId("level").disabled = thresholds.length < 2;
+for (const element of document.querySelectorAll("[data-levels]")) element.hidden = !thresholds.length;
 fillAbout();
 showGallery();
 showDisplay();

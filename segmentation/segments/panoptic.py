@@ -1,0 +1,143 @@
+"""One segment, of a thing or of stuff, for each pixel."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int32
+from scipy.ndimage import find_objects
+from torch import Tensor
+
+from segmentation.segments.pixel_masks import enlarged_masks
+from segmentation.segments.query_masks import QueryMasks
+
+
+@dataclass(frozen=True)
+class PanopticSegment:
+    """One segment of a panoptic map.
+
+    Attributes:
+        id: its value in the map, from 1.
+        cluster: what the model takes it for.
+        is_thing: a thing, or else stuff.
+        score: objectness of its query, of stuff the highest.
+        area: in pixels.
+        box: ``(x, y, width, height)`` in pixels.
+    """
+
+    id: int
+    cluster: int
+    is_thing: bool
+    score: float
+    area: int
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Panoptic:
+    """A panoptic map.
+
+    Attributes:
+        ids: segment of each pixel, 0 for none.
+        segments: instance queries first, in the order of their ids.
+    """
+
+    ids: Int32[np.ndarray, "height width"]
+    segments: tuple[PanopticSegment, ...]
+
+
+def panoptic_merge(
+    found: QueryMasks,
+    photo: Float[Tensor, "3 height width"],
+    *,
+    confidence: float,
+    overlap: float,
+    stuff_area: int,
+    refine: bool,
+    is_thing: Mapping[int, bool] | None = None,
+) -> Panoptic:
+    """Mask2Former's panoptic inference (Cheng et al., 2022), things from instance queries, stuff from semantic ones.
+
+    Each pixel goes to the query with the highest objectness times mask, and belongs to its segment if the mask there is
+    above 0.5. Queries of stuff of one cluster are one segment.
+
+    Args:
+        found: in the photo.
+        photo: in [0, 1], on the device of the masks.
+        confidence: queries of less objectness are left out.
+        overlap: so are those that win less than this share of their own mask's area.
+        stuff_area: so is stuff of fewer pixels.
+        refine: whether masks follow the edges of the photo.
+        is_thing: whether a cluster is a thing, whichever query finds it; clusters that are not in it are what their
+            query says.
+
+    Example:
+        >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[-9.0, 9.0, 9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
+        >>> found = QueryMasks(logits, torch.tensor([0.9, 0.6, 0.7]), torch.tensor([4, 2, 2]), num_instance=1)
+        >>> options = {"confidence": 0.5, "overlap": 0.4, "stuff_area": 2, "refine": False}
+        >>> panoptic_merge(found, torch.zeros(3, 1, 4), **options).ids.tolist()
+        [[1, 1, 2, 2]]
+    """
+    kept = (found.objectness >= confidence).nonzero().view(-1)
+    if not kept.numel():
+        return Panoptic(np.zeros(photo.shape[1:], dtype=np.int32), ())
+    objectness, clusters = found.objectness[kept], found.clusters[kept].tolist()
+    thing = [query < found.num_instance for query in kept.tolist()]
+    if is_thing is not None:
+        thing = [is_thing.get(cluster, default) for cluster, default in zip(clusters, thing, strict=True)]
+    won, inside, areas = _winners(found.logits[kept].sigmoid(), objectness, photo, refine)
+    shares = np.bincount(won.ravel(), minlength=len(areas)) / np.maximum(areas, 1)
+    joined = _joined(clusters, thing, (areas > 0) & (shares >= overlap))
+    ids = np.where(inside, joined[won], 0)
+    pixels = np.bincount(ids.ravel(), minlength=len(areas) + 1)
+    least = np.array([1, *(1 if each else max(1, stuff_area) for each in thing)])
+    there = pixels >= least
+    there[0] = False
+    number = np.where(there, there.cumsum(), 0).astype(np.int32)
+    ids, joined = number[ids], number[joined]
+    segments = []
+    for index, box in enumerate(find_objects(ids), start=1):
+        members = (joined == index).nonzero()[0]
+        first, score = int(members[0]), float(objectness[torch.from_numpy(members)].max())
+        area = int(pixels[first + 1])
+        segments.append(PanopticSegment(index, clusters[first], thing[first], score, area, _corner_and_size(box)))
+    return Panoptic(ids, tuple(segments))
+
+
+def _joined(clusters: Sequence[int], thing: Sequence[bool], good: Bool[np.ndarray, " queries"]) -> np.ndarray:
+    """The segment of each query, from 1: stuff of one cluster is one, 0 is none."""
+    segment = np.zeros(len(clusters), dtype=np.int32)
+    first: dict[int, int] = {}
+    for query in good.nonzero()[0].tolist():
+        segment[query] = query + 1 if thing[query] else first.setdefault(clusters[query], query + 1)
+    return segment
+
+
+def _corner_and_size(box: tuple[slice, ...]) -> tuple[int, int, int, int]:
+    rows, columns = box
+    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
+
+
+def _winners(
+    soft: Float[Tensor, "queries rows columns"],
+    objectness: Float[Tensor, " queries"],
+    photo: Float[Tensor, "3 height width"],
+    refine: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The query that wins each pixel, whether its mask is above 0.5 there, and the area of each query's mask."""
+    best = photo.new_full(photo.shape[1:], -torch.inf)
+    won = torch.zeros(photo.shape[1:], dtype=torch.long, device=photo.device)
+    inside = torch.zeros(photo.shape[1:], dtype=torch.bool, device=photo.device)
+    areas = []
+    start = 0
+    for part in enlarged_masks(soft, photo, refine=refine):
+        most, index = (objectness[start : start + len(part), None, None] * part).max(0)
+        above = part > 0.5
+        better = most > best
+        best = torch.where(better, most, best)
+        won = torch.where(better, start + index, won)
+        inside = torch.where(better, above.gather(0, index[None])[0], inside)
+        areas.append(above.flatten(1).sum(1))
+        start += len(part)
+    return won.cpu().numpy(), inside.cpu().numpy(), torch.cat(areas).cpu().numpy()
