@@ -49,6 +49,19 @@ def spent(row: Row) -> str:
     return f"{number('forward_ms')(row)} + {number('backward_ms')(row)} ms, {number('peak_mib')(row)} MiB"
 
 
+def percent(key: str) -> Callable[[Row], str]:
+    """Shows the share ``row[key]`` in percent, with one digit behind the point."""
+    return lambda row: f"{100 * row[key]:.1f} %"
+
+
+def stage(row: Row) -> str:
+    """A stage of a training step; of the whole step also what it was."""
+    if row["stage"] != "whole step":
+        return str(row["stage"])
+    photos = "1 photo" if row["batch_size"] == 1 else f"{row['batch_size']} photos"
+    return f"whole step: {photos}, {row['segments']:.0f} segments each"
+
+
 OAP = Table(
     lambda row: True,
     [
@@ -74,6 +87,31 @@ QUALITY = Table(
     ],
 )
 
+TRAIN_COST = Table(
+    lambda row: True,
+    [
+        Column("stage", stage),
+        Column("ms", number("ms")),
+        Column("images/s", number("images_per_second")),
+        Column("share of the step", percent("share")),
+        Column("peak memory, MiB", number("peak_mib")),
+    ],
+)
+
+OVERFIT = Table(
+    lambda row: True,
+    [
+        Column("what is trained", text("variant")),
+        Column("steps", text("steps")),
+        Column("minutes", number("minutes", 2)),
+        Column("segments a photo", number("segments")),
+        Column("IoU of matched masks", number("overlap")),
+        Column("same cluster", percent("agreement")),
+        Column("largest cluster", percent("largest_cluster")),
+        Column("both at 0.9 from step", number("reached")),
+    ],
+)
+
 TABLES: dict[str, Sequence[Table]] = {
     "components": [
         Table(
@@ -91,7 +129,9 @@ TABLES: dict[str, Sequence[Table]] = {
         )
     ],
     "oap_cost": [OAP],
+    "overfit": [OVERFIT],
     "pseudo_mask_quality": [QUALITY],
+    "train_cost": [TRAIN_COST],
     "pooling_cost": [
         Table(
             lambda row: row["table"] == "budgets" and row["against"] == "TopKPooling",
@@ -125,7 +165,7 @@ TABLES: dict[str, Sequence[Table]] = {
     ],
 }
 
-WITHOUT_FIGURE = {"pseudo_mask_quality"}
+WITHOUT_FIGURE = {"overfit", "pseudo_mask_quality", "train_cost"}
 
 
 def render_table(table: Table, rows: Sequence[Row]) -> str:

@@ -312,7 +312,7 @@ def test_presets() -> None:
         assert list(settings.thresholds) == sorted(settings.thresholds, reverse=True)
         assert load_preset(name, max_masks=7) == replace(settings, max_masks=7)
     assert load_preset() == load_preset("photos")
-    with pytest.raises(ValueError, match="'preset' must be one of 'paper', 'paper-coco', .* got 'fast'"):
+    with pytest.raises(ValueError, match=r"'preset' must be one of 'paper', 'paper-coco', .* got 'fast'"):
         load_preset("fast")
     with pytest.raises(ValueError, match=r"'changes' must be settings \(center, .*\), got sizes, speed"):
         load_preset(sizes=3, speed=2)

@@ -146,8 +146,8 @@ def save_model(folder: Path, state: Mapping[str, Tensor], settings: TrainSetting
     with replacing(folder / SETTINGS) as unfinished:
         unfinished.write_text(to_yaml(settings), encoding="utf-8")
     with replacing(folder / MODEL) as unfinished:
-        unfinished.touch()  # else safetensors makes a file that nobody else may read
-        safetensors.torch.save_file(_apart(state), unfinished, metadata={"format": "pt"})
+        # not save_file, whose files nobody else may read
+        unfinished.write_bytes(safetensors.torch.save(_apart(state), metadata={"format": "pt"}))
 
 
 def load_model_state(folder: Path) -> dict[str, Tensor]:
