@@ -59,7 +59,7 @@ def stage(row: Row) -> str:
     if row["stage"] != "whole step":
         return str(row["stage"])
     photos = "1 photo" if row["batch_size"] == 1 else f"{row['batch_size']} photos"
-    return f"whole step: {photos}, {row['segments']:.0f} segments each"
+    return f"whole step: {photos}, {row['segments']:.0f} segments each, load before: {row['load']:.1f}"
 
 
 OAP = Table(

@@ -14,8 +14,10 @@ from benchmarks.isolate import Failed, in_fresh_process, memory_limit, time_limi
 from benchmarks.layers import LAYERS
 from benchmarks.memory import peak_extra_bytes
 from benchmarks.oap_cost import oap_cost
+from benchmarks.overfit import overfit, reached
 from benchmarks.pooling_cost import pooling_cost
 from benchmarks.timing import measure
+from benchmarks.train_cost import REST, WHOLE, train_cost
 
 CPU = torch.device("cpu")
 
@@ -112,6 +114,44 @@ def test_features_of_another_shape_are_refused(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(oap_cost, ["--features", str(tmp_path / "flat.npy")])
     assert outcome.exit_code == 2
     assert "[H, W, d]" in outcome.output
+
+
+def test_train_cost(tmp_path: Path) -> None:
+    written = run(train_cost, tmp_path, "--steps", "3", "--set", "decoder.layers=1")
+    rows = {row["stage"]: row for row in written["rows"]}
+    stages = ["teacher", "pool", "crop", "student", "match and loss", "backward", "update"]
+    assert list(rows) == [*stages, REST, WHOLE]
+    assert all(positive(row, "ms", "images_per_second", "share") for row in rows.values())
+    assert all(positive(rows[stage], "peak_mib") for stage in [*stages, WHOLE])
+    assert rows[WHOLE]["share"] == 1
+    assert rows[WHOLE]["images_per_second"] * rows[WHOLE]["ms"] == pytest.approx(2 * 1000)
+    assert 0 < sum(rows[stage]["ms"] for stage in stages) < 2 * rows[WHOLE]["ms"]  # medians do not quite add up
+    assert written["settings"]["repeats"] == 3
+    assert written["settings"]["weights"] == "random, centred"
+
+
+def test_train_cost_refuses_unknown_settings() -> None:
+    outcome = CliRunner().invoke(train_cost, ["--set", "decoder.layer=1"])
+    assert outcome.exit_code == 2
+    assert "decoder.layers" in outcome.output
+
+
+def test_overfit(tmp_path: Path) -> None:
+    rows = run(overfit, tmp_path)["rows"]
+    assert len(rows) == 2
+    for row in rows:
+        assert row["steps"] == 3
+        assert row["reached"] is None
+        assert 0 < row["overlap"] < 0.5
+        assert 0 <= row["agreement"] <= 1
+        assert positive(row, "segments", "minutes", "clusters_used", "largest_cluster")
+
+
+@pytest.mark.parametrize(
+    ("values", "step"), [([0.9, 0.95], 0), ([0.5, 0.95, 0.8, 0.9, 1.0], 3), ([0.5, 0.89], None), ([0.95, 0.5], None)]
+)
+def test_the_step_from_which_on_a_mark_is_held(values: list[float], step: int | None) -> None:
+    assert reached(values) == step
 
 
 def test_timing_counts_its_repetitions() -> None:
