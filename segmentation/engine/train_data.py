@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from torch.utils.data import DataLoader, Sampler
@@ -56,8 +56,8 @@ class TrainBatches:
         """Folders that could not be listed."""
         return [folder for found in self.lists for folder in found.unreadable]
 
-    def starting_at(self, step: int) -> Iterator[list[Sample]]:
-        """What this process learns from in each step from ``step`` to the last."""
+    def starting_at(self, step: int) -> Generator[list[Sample], None, None]:
+        """What this process learns from in each step from ``step`` to the last; closing it ends its workers."""
         workers = min(self.settings.run.workers, os.cpu_count() or 1)
         loader = DataLoader(
             self.dataset,
@@ -67,7 +67,12 @@ class TrainBatches:
             persistent_workers=False,
             worker_init_fn=_leave_signals,
         )
-        return iter(loader)
+        batches = iter(loader)
+        try:
+            yield from batches
+        finally:
+            if workers:  # else an error that holds the iterator keeps them alive, and Python waits for them at its end
+                batches._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def _leave_signals(_worker: int) -> None:

@@ -51,7 +51,7 @@ def write_report(run: TrainRun, init_from: Path | None, *, seconds: float) -> No
     run.console.print(f"{run.step} steps in {seconds / 60:.1f} min: {folder / PAGE}", markup=False, soft_wrap=True)
 
 
-def _scene_table(run: TrainRun, init_from: Path | None) -> tuple[Sequence[str], list[list[str | float]]]:
+def _scene_table(run: TrainRun, init_from: Path | None) -> tuple[Sequence[str], list[list[str]]]:
     settings, device = run.settings, run.processes.device
     exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, device)
     start, end = Teacher(first_student(settings, init_from), settings).to(device), run.parts.teacher
@@ -62,16 +62,16 @@ def _scene_table(run: TrainRun, init_from: Path | None) -> tuple[Sequence[str], 
         "student, at the start": partial(predicted_masks, start.model, num_instance=queries),
         "student, at the end": partial(predicted_masks, end.model, num_instance=queries),
     }
-    rows: list[list[str | float]] = [[name, *exam.scores(find).row()] for name, find in finders.items()]
+    rows = [[name, *(f"{score:.1f}" for score in exam.scores(find).row())] for name, find in finders.items()]
     return ["", *(field.name for field in fields(SceneScores))], rows
 
 
-def _print(run: TrainRun, columns: Sequence[str], rows: Sequence[Sequence[str | float]]) -> None:
+def _print(run: TrainRun, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(title="held-out scenes, %", title_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
-    for name, *scores in rows:
-        table.add_row(str(name), *(f"{score:.1f}" for score in scores))
+    for row in rows:
+        table.add_row(*row)
     run.console.print(table)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -107,8 +107,9 @@ class TrainRun:
             interruptible() as asked_to_stop,
             self._logging(),
             TrainProgress(self.console, steps, self.step, self.processes) as bar,
+            closing(self.batches.starting_at(self.step)) as batches,
         ):
-            for samples in self.batches.starting_at(self.step):
+            for samples in batches:
                 report = self.parts.learn(samples, self.step)
                 self._note_skipped(samples)
                 self.step += 1

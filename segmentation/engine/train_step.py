@@ -108,7 +108,7 @@ class TrainStep(nn.Module):
         for part, own in zip(parts, lessons, strict=True):
             for group, lesson in enumerate(own):
                 sums += self._backward([sample.views[group] for sample in part], lesson, divisors)
-        figures |= self._figures(self._sum(sums.tolist()), divisors)
+        figures = self._figures(self._sum(sums.tolist()), divisors) | figures
         _check_finite({term: figures[term] for term in TERMS})
         with self._stage("update"):
             figures["gradient"] = self._update(step)
