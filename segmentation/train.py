@@ -19,7 +19,11 @@ from segmentation.engine.train_step import NonFiniteLoss
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--preset", type=click.Choice(preset_names()), help="Settings to start from.  [default: scenes]")
+@click.option(
+    "--preset",
+    type=click.Choice(preset_names()),
+    help="Settings to start from.  [default: photos with --data, else scenes]",
+)
 @click.option(
     "--data",
     "photos",
@@ -76,6 +80,7 @@ def train(
         raise click.UsageError("--resume needs the folder of the run: -o FOLDER")
     try:
         asked = [*_as_changes(photos, encoder, weights), *changes]
+        preset = preset or ("photos" if photos else None)
         settings = _settings(preset, asked, output if resume else None)
         folder = output or Path("runs") / f"{preset or 'scenes'}-{time.strftime('%Y%m%d-%H%M%S')}"
         with closing(Processes.start(choose_device(device))) as processes:
@@ -111,7 +116,7 @@ def _as_changes(photos: tuple[Path, ...], encoder: str | None, weights: Path | N
     if photos:
         changes += [f"run.photos={[str(photo) for photo in photos]}"]
     if encoder is not None:
-        changes += [f"encoder.name={encoder}", "encoder.init=pretrained"]
+        changes += [f"encoder.name={encoder}", "encoder.init=pretrained", "encoder.options={}"]
     if weights is not None:
         changes += [f"encoder.weights={str(weights)!r}"]
     return changes

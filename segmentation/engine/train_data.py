@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from torch.utils.data import DataLoader, Sampler
@@ -92,8 +92,3 @@ class _Places(Sampler[list[tuple[int, int]]]):
         size = self.batches.settings.optimizer.batch_size
         for step in range(self.start, self.batches.settings.optimizer.steps):
             yield self.batches.order.batch(step, size, self.batches.rank, self.batches.world)
-
-
-def shown_first(batches: TrainBatches, count: int) -> Sequence[Sample]:
-    """The samples of the first photos, for pictures in the log."""
-    return [batches.dataset[0, index] for index in range(min(count, batches.photos))]

@@ -27,7 +27,7 @@ def run(*arguments: object) -> Result:
 
 def small(*changes: str) -> list[str]:
     """The preset of the scenes in miniature, as options."""
-    return [part for change in (*TINY, SHORT, *changes) for part in ("--set", change)]
+    return ["--preset", "scenes", *(part for change in (*TINY, SHORT, *changes) for part in ("--set", change))]
 
 
 def said(text: str) -> str:
