@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample, Views
 from segmentation.engine.distributed import Processes
 from segmentation.engine.optimizer import make_optimizer, set_learning_rate
+from segmentation.engine.part_threads import PartThreads
 from segmentation.engine.schedules import teacher_momentum, teacher_temperature
 from segmentation.engine.stages import StageCosts
 from segmentation.engine.view_cache import ViewCache
@@ -78,6 +80,8 @@ class TrainStep(nn.Module):
             ViewCache(student.encoder, keep=bool(settings.run.fixed_views)) if settings.encoder.freeze else None
         )
         self.costs = StageCosts(processes.device) if profile else None
+        at_once = settings.optimizer.accumulate if processes.device.type == "cpu" and not profile else 1
+        self.part_threads = PartThreads(student, min(at_once, torch.get_num_threads()))
 
     def learn(self, samples: Sequence[Sample], step: int) -> StepReport:
         """One step on this process's samples of the batch.
@@ -100,14 +104,18 @@ class TrainStep(nn.Module):
         rate = set_learning_rate(self.optimizer, self.settings, step)
         targets, figures, warning = self._teach(parts, step)
         with self._stage("crop"):
-            lessons = [self._lessons(part, own, step) for part, own in zip(parts, targets, strict=True)]
+            lessons = self.part_threads.map(lambda own: self._lessons(*own, step), zip(parts, targets, strict=True))
             divisors = self._sum(self.objective.divisors([lesson for own in lessons for lesson in own]))
         self.student.train()
         self.optimizer.zero_grad(set_to_none=True)
         sums = torch.zeros(len(TERMS) + 2, device=self.processes.device)
-        for part, own in zip(parts, lessons, strict=True):
-            for group, lesson in enumerate(own):
-                sums += self._backward([sample.views[group] for sample in part], lesson, divisors)
+        jobs = [
+            partial(self._backward, views=[sample.views[group] for sample in part], lesson=lesson, divisors=divisors)
+            for part, own in zip(parts, lessons, strict=True)
+            for group, lesson in enumerate(own)
+        ]
+        for own_sums in self.part_threads.backward(jobs):
+            sums += own_sums
         figures = self._figures(self._sum(sums.tolist()), divisors) | figures
         _check_finite({term: figures[term] for term in TERMS})
         with self._stage("update"):
@@ -120,13 +128,13 @@ class TrainStep(nn.Module):
         """The teacher's segments of each photo, with their clusters."""
         wholes = [self._pixels([sample.whole for sample in part]) for part in parts]
         with self._stage("teacher"):
-            keys = [self._keys(part, pixels) for part, pixels in zip(parts, wholes, strict=True)]
+            keys = self.part_threads.map(lambda own: self._keys(*own), zip(parts, wholes, strict=True))
             rows = sum(own.shape[0] * own.shape[1] for own in keys)
             total = sum(own.float().sum((0, 1)) for own in keys)
             *summed, count = self._sum([*_as_tensor(total).tolist(), rows])
             self.teacher.see(torch.tensor(summed, device=self.processes.device) / count)
         with self._stage("pool"):
-            found = [self._segments(*each) for each in zip(parts, wholes, keys, strict=True)]
+            found = self.part_threads.map(lambda own: self._segments(*own), zip(parts, wholes, keys, strict=True))
         losses = self.settings.losses
         temperature = teacher_temperature(step, *losses.teacher_temperature, losses.teacher_temperature_steps)
         with self._stage("teacher"), torch.no_grad():
@@ -184,7 +192,9 @@ class TrainStep(nn.Module):
                 lessons.append(make_lesson(of_views, crops, points, min_share))
         return lessons
 
-    def _backward(self, views: Sequence[Views], lesson: Lesson, divisors: Sequence[float]) -> Tensor:
+    def _backward(
+        self, student: UniversalModel, views: Sequence[Views], lesson: Lesson, divisors: Sequence[float]
+    ) -> Tensor:
         """Adds the gradients of a group of views; the sums of its terms, overlap and agreement."""
         pixels = self._pixels([own.pixels for own in views]).flatten(0, 1)
         with self._stage("student"):
@@ -192,9 +202,9 @@ class TrainStep(nn.Module):
             if self.cache is not None:
                 tokens = self.cache.tokens([view for own in views for view in own.pixels], pixels)
             with self._autocast():
-                output = self.student(pixels, tokens)
+                output = student(pixels, tokens)
         with self._stage("match and loss"):
-            losses: GroupLoss = self.objective(self.student, output, lesson)
+            losses: GroupLoss = self.objective(student, output, lesson)
             weights = self.settings.losses
             pairs, queries = max(divisors[0], 1.0), max(divisors[1], 1.0)
             total = sum(
