@@ -14,7 +14,7 @@ from segmentation.metrics.instance import evaluate_instances
 from segmentation.metrics.mapping import ClusterMapping, fit_mapping
 from segmentation.metrics.panoptic import PanopticQuality, PredictedSegment, TruthSegment
 from segmentation.metrics.semantic import confusion_matrix, semantic_scores
-from segmentation.segments.panoptic import Panoptic, panoptic_merge
+from segmentation.segments.panoptic import Panoptic, panoptic_merges
 from segmentation.segments.query_masks import QueryMasks, query_segments
 from segmentation.segments.segment import Segment
 from segmentation.segments.semantic_map import semantic_map
@@ -76,7 +76,7 @@ class SceneExam:
             instances.append([segment for segment in segments if segment.kind == "instance"])
             labels = mapping.map_labels(semantic_map(found, photo, refine=self.settings.refine))
             table += confusion_matrix(scene.semantic, labels, len(CATEGORIES), len(CATEGORIES))
-            _add(quality, scene, self._panoptic(found, photo, confidence, mapping), mapping)
+            _add(quality, scene, self._panoptics(found, photo, [confidence], mapping)[0], mapping)
         masks = evaluate_instances(*_as_coco(self.scored, instances), class_agnostic=True).mask
         panoptic = quality.scores().all
         return SceneScores(
@@ -95,14 +95,13 @@ class SceneExam:
                 counts[:, segment.cluster] += np.bincount(scene.semantic[segment.mask], minlength=len(CATEGORIES))
         names, is_thing = zip(*CATEGORIES, strict=True)
         mapping = fit_mapping(counts, "hungarian+argmax", names=names, is_thing=is_thing, fitted_on="48 other scenes")
-        best = (-1.0, _CONFIDENCES[0])
-        for confidence in _CONFIDENCES:
-            quality = _quality()
-            for scene, photo, found in seen:
-                _add(quality, scene, self._panoptic(found, photo, confidence, mapping), mapping)
-            panoptic = quality.scores().all
-            best = max(best, (0.0 if panoptic is None else panoptic.pq, confidence))
-        return mapping, best[1]
+        qualities = [_quality() for _ in _CONFIDENCES]
+        for scene, photo, found in seen:
+            for quality, merged in zip(qualities, self._panoptics(found, photo, _CONFIDENCES, mapping), strict=True):
+                _add(quality, scene, merged, mapping)
+        panoptic = [quality.scores().all for quality in qualities]
+        reached = [0.0 if own is None else own.pq for own in panoptic]
+        return mapping, max(zip(reached, _CONFIDENCES, strict=True))[1]
 
     def _looked_at(self, find: Find, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, Tensor, QueryMasks]]:
         for start in range(0, len(scenes), _BATCH):
@@ -122,12 +121,14 @@ class SceneExam:
             refine=own.refine,
         )
 
-    def _panoptic(self, found: QueryMasks, photo: Tensor, confidence: float, mapping: ClusterMapping) -> Panoptic:
+    def _panoptics(
+        self, found: QueryMasks, photo: Tensor, confidences: Sequence[float], mapping: ClusterMapping
+    ) -> list[Panoptic]:
         is_thing = {cluster: own.kind == "thing" for cluster, own in mapping.clusters.items() if own.kind is not None}
-        return panoptic_merge(
+        return panoptic_merges(
             found,
             photo,
-            confidence=confidence,
+            confidences=confidences,
             overlap=_OVERLAP,
             stuff_area=round(_STUFF_AREA * photo.shape[1] * photo.shape[2]),
             refine=self.settings.refine,

@@ -79,27 +79,72 @@ def panoptic_merge(
         >>> panoptic_merge(found, torch.zeros(3, 1, 4), **options).ids.tolist()
         [[1, 1, 2, 2]]
     """
-    kept = (found.objectness >= confidence).nonzero().view(-1)
+    options = {"overlap": overlap, "stuff_area": stuff_area, "refine": refine, "is_thing": is_thing}
+    return panoptic_merges(found, photo, confidences=[confidence], **options)[0]
+
+
+def panoptic_merges(
+    found: QueryMasks,
+    photo: Float[Tensor, "3 height width"],
+    *,
+    confidences: Sequence[float],
+    overlap: float,
+    stuff_area: int,
+    refine: bool,
+    is_thing: Mapping[int, bool] | None = None,
+) -> list[Panoptic]:
+    """:func:`panoptic_merge` at several confidences; the masks are enlarged once for all.
+
+    Args:
+        found: in the photo.
+        photo: in [0, 1], on the device of the masks.
+        confidences: at which to merge.
+        overlap, stuff_area, refine, is_thing: see :func:`panoptic_merge`.
+    """
+    kept = (found.objectness >= min(confidences)).nonzero().view(-1)
     if not kept.numel():
-        return Panoptic(np.zeros(photo.shape[1:], dtype=np.int32), ())
+        return [Panoptic(np.zeros(photo.shape[1:], dtype=np.int32), ()) for _ in confidences]
     objectness, clusters = found.objectness[kept], found.clusters[kept].tolist()
     thing = [query < found.num_instance for query in kept.tolist()]
     if is_thing is not None:
         thing = [is_thing.get(cluster, default) for cluster, default in zip(clusters, thing, strict=True)]
-    won, inside, areas = _winners(found.logits[kept].sigmoid(), objectness, photo, refine)
-    shares = np.bincount(won.ravel(), minlength=len(areas)) / np.maximum(areas, 1)
-    joined = _joined(clusters, thing, (areas > 0) & (shares >= overlap))
-    ids = np.where(inside, joined[won], 0)
-    pixels = np.bincount(ids.ravel(), minlength=len(areas) + 1)
+    rivals = objectness >= torch.tensor(confidences, device=photo.device).unsqueeze(1)
+    winners, areas = _winners(found.logits[kept].sigmoid(), objectness, rivals, photo, refine)
     least = np.array([1, *(1 if each else max(1, stuff_area) for each in thing)])
+    scores = objectness.tolist()
+    merged = []
+    for won, inside in winners:
+        shares = np.bincount(won.ravel(), minlength=len(areas)) / np.maximum(areas, 1)
+        joined = _joined(clusters, thing, (areas > 0) & (shares >= overlap))
+        merged.append(_numbered(np.where(inside, joined[won], 0), joined, least, clusters, thing, scores))
+    return merged
+
+
+def _numbered(
+    ids: np.ndarray,
+    joined: np.ndarray,
+    least: np.ndarray,
+    clusters: Sequence[int],
+    thing: Sequence[bool],
+    scores: Sequence[float],
+) -> Panoptic:
+    """The segments that are large enough, numbered without gaps.
+
+    Args:
+        ids: segment of each pixel, 0 for none.
+        joined: segment of each query.
+        least: pixels that each segment needs.
+        clusters, thing, scores: of each query.
+    """
+    pixels = np.bincount(ids.ravel(), minlength=len(least))
     there = pixels >= least
     there[0] = False
     number = np.where(there, there.cumsum(), 0).astype(np.int32)
     ids, joined = number[ids], number[joined]
     segments = []
     for index, box in enumerate(find_objects(ids), start=1):
-        members = (joined == index).nonzero()[0]
-        first, score = int(members[0]), float(objectness[torch.from_numpy(members)].max())
+        members = (joined == index).nonzero()[0].tolist()
+        first, score = members[0], max(scores[member] for member in members)
         area = int(pixels[first + 1])
         segments.append(PanopticSegment(index, clusters[first], thing[first], score, area, _corner_and_size(box)))
     return Panoptic(ids, tuple(segments))
@@ -122,22 +167,31 @@ def _corner_and_size(box: tuple[slice, ...]) -> tuple[int, int, int, int]:
 def _winners(
     soft: Float[Tensor, "queries rows columns"],
     objectness: Float[Tensor, " queries"],
+    rivals: Bool[Tensor, "merges queries"],
     photo: Float[Tensor, "3 height width"],
     refine: bool,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The query that wins each pixel, whether its mask is above 0.5 there, and the area of each query's mask."""
-    best = photo.new_full(photo.shape[1:], -torch.inf)
-    won = torch.zeros(photo.shape[1:], dtype=torch.long, device=photo.device)
-    inside = torch.zeros(photo.shape[1:], dtype=torch.bool, device=photo.device)
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """For each merge the query that wins each pixel among its rivals (the first query where there are none), and
+    whether its mask is above 0.5 there; the area of each query's mask.
+    """
+    shape = (len(rivals), *photo.shape[1:])
+    best = photo.new_full(shape, -torch.inf)
+    won = torch.zeros(shape, dtype=torch.long, device=photo.device)
+    inside = torch.zeros(shape, dtype=torch.bool, device=photo.device)
     areas = []
     start = 0
     for part in enlarged_masks(soft, photo, refine=refine):
-        most, index = (objectness[start : start + len(part), None, None] * part).max(0)
         above = part > 0.5
-        better = most > best
-        best = torch.where(better, most, best)
-        won = torch.where(better, start + index, won)
-        inside = torch.where(better, above.gather(0, index[None])[0], inside)
+        weighted = objectness[start : start + len(part), None, None] * part
+        for merge, own in enumerate(rivals[:, start : start + len(part)]):
+            places = own.nonzero().view(-1)
+            if places.numel():
+                most, index = weighted[places].max(0)
+                better = most > best[merge]
+                best[merge] = torch.where(better, most, best[merge])
+                won[merge] = torch.where(better, start + places[index], won[merge])
+                inside[merge] = torch.where(better, above[places].gather(0, index[None])[0], inside[merge])
         areas.append(above.flatten(1).sum(1))
         start += len(part)
-    return won.cpu().numpy(), inside.cpu().numpy(), torch.cat(areas).cpu().numpy()
+    pairs = zip(won.cpu().numpy(), inside.cpu().numpy(), strict=True)
+    return list(pairs), torch.cat(areas).cpu().numpy()
