@@ -45,6 +45,7 @@ class AdapterSettings:
         value_ratio: width of its values, as a share of the channels.
         stem_channels: width of the first convolutions.
         map_channels: width of the maps; ``None`` for that of the tokens; narrower ones for a frozen encoder only.
+        shrink: how many times smaller photos are for the convolutions; 2 makes all maps, masks too, half as fine.
     """
 
     interactions: int = 4
@@ -53,9 +54,10 @@ class AdapterSettings:
     value_ratio: float = 0.5
     stem_channels: int = 64
     map_channels: int | None = None
+    shrink: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("interactions", "heads", "points", "stem_channels"):
+        for name in ("interactions", "heads", "points", "stem_channels", "shrink"):
             check_count(f"adapter.{name}", getattr(self, name), 1)
         if self.map_channels is not None:
             check_count("adapter.map_channels", self.map_channels, 1)

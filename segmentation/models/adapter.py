@@ -153,23 +153,27 @@ class FourMaps(nn.Module):
     """The maps that the adapter ends with, strides 4, 8, 16 and 32.
 
     The finest is that of the convolutions, with the next one enlarged. To each the tokens of one stage are added, those
-    of late stages to coarse maps, in the size of the map; then each is normalised by groups.
+    of late stages to coarse maps, in the size of the map, and a projection of the keys, which are what segments are
+    grouped by; then each is normalised by groups.
 
     Args:
         stem_channels: width of the finest map.
         channels: width of tokens, pixels and results.
+        key_channels: width of the keys.
 
     Example:
         >>> layout = layout_of((2, 3), [torch.rand(1, 8, *size) for size in ((4, 6), (2, 3), (1, 2))])
-        >>> stages = [torch.rand(1, 6, 8), torch.rand(1, 6, 8)]
-        >>> maps = FourMaps(4, 8)(torch.rand(1, 4, 8, 11), torch.rand(1, 32, 8), stages, layout)
+        >>> stages, keys = [torch.rand(1, 6, 8), torch.rand(1, 6, 8)], torch.rand(1, 6, 16)
+        >>> maps = FourMaps(4, 8, 16)(torch.rand(1, 4, 8, 11), torch.rand(1, 32, 8), stages, keys, layout)
         >>> [tuple(found.shape[1:]) for found in maps]
         [(8, 8, 11), (8, 4, 6), (8, 2, 3), (8, 1, 2)]
     """
 
-    def __init__(self, stem_channels: int, channels: int) -> None:
+    def __init__(self, stem_channels: int, channels: int, key_channels: int) -> None:
         super().__init__()
         self.finest = nn.Conv2d(stem_channels, channels, 1)
+        self.key_norm = nn.LayerNorm(key_channels)
+        self.keys = nn.ModuleList(nn.Linear(key_channels, channels) for _ in range(1 + LEVELS))
         self.enlarge = nn.ConvTranspose2d(channels, channels, 2, stride=2)
         self.norms = nn.ModuleList(group_norm(channels) for _ in range(1 + LEVELS))
 
@@ -178,16 +182,20 @@ class FourMaps(nn.Module):
         finest: Float[Tensor, "batch stem_channels height width"],
         pixels: Float[Tensor, "batch pixels channels"],
         stages: Sequence[Tensor],
+        keys: Float[Tensor, "batch tokens key_channels"],
         layout: Layout,
     ) -> tuple[Tensor, ...]:
-        """Four maps ``[batch, channels, height, width]`` of the stem's map, the coarser ones' pixels and the tokens."""
+        """Four maps ``[batch, channels, height, width]`` of the stem's map, the coarser ones' pixels, the tokens and the
+        keys; no gradient goes back into the keys, or what segments are grouped by would follow the masks of the day.
+        """
+        normed = self.key_norm(keys.detach())
         coarser = as_maps(pixels, layout.shapes)
         fine = self.finest(finest)
         maps = [fine + _resized(self.enlarge(coarser[0]), fine), *coarser]
         results = []
         for index, (norm, found) in enumerate(zip(self.norms, maps, strict=True)):
             stage = stages[math.ceil((index + 1) * len(stages) / len(maps)) - 1]
-            (tokens,) = as_maps(stage, [layout.grid])
+            (tokens,) = as_maps(stage + self.keys[index](normed), [layout.grid])
             results.append(norm(found + _resized(tokens, found)))
         return tuple(results)
 

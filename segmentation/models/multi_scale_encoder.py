@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -67,8 +68,8 @@ class MultiScaleEncoder(nn.Module):
     (:class:`~segmentation.models.spatial_prior.SpatialPrior`) and the tokens look at each other. The blocks are split
     into groups; in front of each the tokens read the maps (:class:`~segmentation.models.adapter.Injector`), behind each
     the maps read the tokens (:class:`~segmentation.models.adapter.Extractor`). At the end two more extractors, a map of
-    stride 4, the tokens of the groups added to the maps, and group norms. The class token and registers stay in the
-    transformer.
+    stride 4, the tokens of the groups and the keys added to the maps, and group norms. The class token and registers
+    stay in the transformer.
 
     At the start injectors change nothing: keys equal those of :class:`~segmentation.models.encoder.TokenEncoder`.
 
@@ -80,6 +81,8 @@ class MultiScaleEncoder(nn.Module):
         stem_channels: width of the first convolutions.
         map_channels: width of the maps; None for that of the tokens. Narrow maps are quick, but nothing can be injected
             from them: only for a frozen transformer.
+        shrink: how many times smaller photos are for the convolutions: 2 makes the strides of the maps 8, 16, 32 and
+            64 pixels of the photo, and all that follows four times cheaper.
         checkpointing: in training, compute blocks, injectors and extractors again for their gradients instead of
             keeping what they computed.
 
@@ -118,10 +121,12 @@ class MultiScaleEncoder(nn.Module):
         value_ratio: float = 0.5,
         stem_channels: int = 64,
         map_channels: int | None = None,
+        shrink: int = 1,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
         check_count("interactions", interactions, 1)
+        self.shrink = check_count("shrink", shrink, 1)
         self.name, self.freeze, self.checkpointing = name, freeze, checkpointing
         self.vit = ViT(name, weights, init=init, options=options).requires_grad_(not freeze)
         self.patch_size = self.vit.patch_size
@@ -145,7 +150,7 @@ class MultiScaleEncoder(nn.Module):
             for _ in range(interactions)
         )
         self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(_EXTRA_EXTRACTORS))
-        self.maps = FourMaps(stem_channels, self.channels)
+        self.maps = FourMaps(stem_channels, self.channels, self.key_channels)
 
     def vit_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the transformer itself, which may want a learning rate of their own."""
@@ -183,7 +188,7 @@ class MultiScaleEncoder(nn.Module):
             spatial = self._extract(self.extractors[-1], spatial, tokens.stages[-1])
         for extractor in self.extra_extractors:
             spatial = self._extract(extractor, spatial, tokens.stages[-1])
-        return EncoderFeatures(tokens.keys, self.maps(finest, spatial.pixels, tokens.stages, spatial.layout))
+        return EncoderFeatures(tokens.keys, self.maps(finest, spatial.pixels, tokens.stages, tokens.keys, spatial.layout))
 
     def keys(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """The keys of :meth:`forward` alone: nothing that they do not need is computed."""
@@ -207,12 +212,17 @@ class MultiScaleEncoder(nn.Module):
 
     def _look(self, pixels: Tensor) -> tuple[Tensor, _Spatial]:
         """The convolutions' map of stride 4, and the pixels of the coarser ones."""
-        finest, *coarser = self._compute(self.prior, pixels)
+        height, width = pixels.shape[2:]
+        if self.shrink > 1:
+            size = -(-height // self.shrink), -(-width // self.shrink)
+            small = F.interpolate(pixels, size, mode="bilinear", antialias=True)
+        else:
+            small = pixels
+        finest, *coarser = self._compute(self.prior, small)
         maps = [
             project(found) + embedding[:, None, None]
             for project, found, embedding in zip(self.projections, coarser, self.level_embeddings, strict=True)
         ]
-        height, width = pixels.shape[2:]
         layout = layout_of((height // self.patch_size, width // self.patch_size), maps)
         return finest, _Spatial(as_pixels(maps), layout)
 

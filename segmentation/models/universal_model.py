@@ -58,6 +58,7 @@ class UniversalModel(nn.Module):
             value_ratio=adapter.value_ratio,
             stem_channels=adapter.stem_channels,
             map_channels=adapter.map_channels,
+            shrink=adapter.shrink,
             checkpointing=checkpointing,
         )
         channels = self.encoder.channels

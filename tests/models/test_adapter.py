@@ -118,7 +118,7 @@ def test_hidden_layer_is_a_quarter() -> None:
 
 
 def test_only_the_gate_starts_at_zero() -> None:
-    for module in (Injector(16, 2, 4), Extractor(16, 2, 4), FourMaps(8, 16)):
+    for module in (Injector(16, 2, 4), Extractor(16, 2, 4), FourMaps(8, 16, 12)):
         zero = {name for name, value in module.named_parameters() if not value.any() and not name.endswith("bias")}
         assert zero <= {"gamma", "attention.offsets.weight", "attention.weights.weight"}  # the latter as in the paper
 
@@ -145,9 +145,12 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 def test_four_maps_are_the_formula(
     stages: int, chosen: tuple[int, ...], fine: tuple[int, int], layout: Layout, pixels: Tensor
 ) -> None:
-    module = FourMaps(5, CHANNELS)
+    module = FourMaps(5, CHANNELS, 7)
     randomise(module)
     stem, tokens = torch.randn(2, 5, *fine), [torch.randn(2, 12, CHANNELS) for _ in range(stages)]
+    keys = torch.randn(2, 12, 7) * 3 + 1
+    scaled = (keys - keys.mean(2, keepdim=True)) / (keys.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
+    scaled = scaled * module.key_norm.weight + module.key_norm.bias
     kernel, (second, third, fourth) = module.enlarge.weight, as_maps(pixels, SIZES)
     enlarged = torch.einsum("ncyx,cokl->noykxl", second, kernel).reshape(2, CHANNELS, 14, 10)
     assert module.enlarge.bias is not None
@@ -155,15 +158,24 @@ def test_four_maps_are_the_formula(
     enlarged = enlarged + module.enlarge.bias[:, None, None]
     first = torch.einsum("ncyx,oc->noyx", stem, module.finest.weight[:, :, 0, 0]) + module.finest.bias[:, None, None]
     first = first + torch.stack([resized(image, fine) for image in enlarged])
-    found = module(stem, pixels, tokens, layout)
-    for result, image, stage, norm in zip(found, (first, second, third, fourth), chosen, module.norms, strict=True):
-        grids = tokens[stage].transpose(1, 2).reshape(2, CHANNELS, *GRID)
+    found = module(stem, pixels, tokens, keys, layout)
+    images = (first, second, third, fourth)
+    for result, image, stage, norm, own in zip(found, images, chosen, module.norms, module.keys, strict=True):
+        grids = (tokens[stage] + torch.einsum("btk,ck->btc", scaled, own.weight) + own.bias).transpose(1, 2).reshape(2, CHANNELS, *GRID)
         size = (image.size(2), image.size(3))
         summed = (image + torch.stack([resized(grid, size) for grid in grids])).flatten(1)
         centred = summed - summed.mean(1, keepdim=True)
         whole = (centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()).view(2, CHANNELS, *size)
         expected = whole * norm.weight[:, None, None] + norm.bias[:, None, None]  # type: ignore[index]
         torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_gradient_goes_back_into_the_keys(layout: Layout, pixels: Tensor) -> None:
+    stem, tokens, keys = torch.randn(2, 5, 14, 10), torch.randn(2, 12, CHANNELS), torch.randn(2, 12, 7)
+    given = [value.requires_grad_() for value in (stem, tokens, keys)]
+    maps = FourMaps(5, CHANNELS, 7)(given[0], pixels, [given[1]], given[2], layout)
+    sum(found.square().sum() for found in maps).backward()
+    assert [value.grad is not None for value in given] == [True, True, False]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (63, 33), (98, 70), (4, 8), (1, 1)])

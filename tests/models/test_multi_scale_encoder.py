@@ -167,6 +167,19 @@ def test_known_tokens_skip_the_transformer(monkeypatch: pytest.MonkeyPatch) -> N
     assert not equal(encoder(1 - pixels, tokens), expected)  # convolutions still see the photo
 
 
+def test_smaller_photos_for_the_convolutions() -> None:
+    torch.manual_seed(0)
+    frozen, halved = small(freeze=True), small(freeze=True, shrink=2)
+    halved.load_state_dict(frozen.state_dict())
+    pixels = torch.rand(2, 3, 64, 48)
+    features, expected = halved(pixels), frozen(pixels)
+    assert torch.equal(features.keys, expected.keys)
+    assert [tuple(found.shape[2:]) for found in features.maps] == [(8, 6), (4, 3), (2, 2), (1, 1)]
+    coarse = torch.nn.functional.interpolate(frozen.vit.normalised(pixels), (32, 24), mode="bilinear", antialias=True)
+    prior = halved.prior(coarse)[0]
+    torch.testing.assert_close(halved._look(halved.vit.normalised(pixels))[0], prior)
+
+
 @pytest.mark.parametrize("freeze", [False, True])
 def test_keys_compute_nothing_behind_them(freeze: bool) -> None:
     encoder = small(freeze=freeze)
@@ -211,6 +224,7 @@ def test_half_precision() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"shrink": 0}, "'shrink' must be at least 1, got 0"),
         ({"interactions": 0}, "'interactions' must be at least 1, got 0"),
         ({"interactions": 6}, "'interactions' must be at most the 5 blocks, got 6"),
         ({"heads": 3}, "'heads' must divide the width of the values, 16, got 3"),

@@ -44,4 +44,4 @@ def hooked_features(encoder: MultiScaleEncoder, model: Any, pixels: Tensor) -> E
         handle.remove()
     for extractor in encoder.extra_extractors:
         now = extractor(now, stages[-1], layout)
-    return EncoderFeatures(keys, encoder.maps(finest, now, stages, layout))
+    return EncoderFeatures(keys, encoder.maps(finest, now, stages, keys, layout))
