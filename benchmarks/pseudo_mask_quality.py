@@ -18,7 +18,7 @@ from segmentation.data.photos import find_photos
 from segmentation.export.coco import coco_annotations
 from segmentation.metrics.instance import evaluate_instances
 from segmentation.segments.cues import Cues
-from segmentation.segments.score import segment_score
+from segmentation.segments.score import SegmentScore
 
 _FILE = click.Path(exists=True, path_type=Path)
 _COLUMNS = {
@@ -47,7 +47,7 @@ def contrast_and_size(cues: Cues) -> Tensor:
 
 def with_survival(cues: Cues) -> Tensor:
     """The default score times the root of the share of levels survived."""
-    return segment_score(cues) * cues.survival ** (1 / 12)
+    return SegmentScore()(cues) * cues.survival ** (1 / 12)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Choice:
 
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
-    score: Callable[[Cues], Tensor] = segment_score
+    score: Callable[[Cues], Tensor] = SegmentScore()
 
 
 NINE = tuple(round(0.9 - 0.1 * step, 2) for step in range(9))

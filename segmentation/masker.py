@@ -21,7 +21,6 @@ from segmentation.models.encoder import TokenEncoder
 from segmentation.segments.candidates import Candidates, photo_candidates
 from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
-from segmentation.segments.score import segment_score
 from segmentation.segments.segment import KINDS, PhotoMasks, Segment
 
 
@@ -64,7 +63,7 @@ class PseudoMasker:
         settings: MaskSettings | None = None,
         device: str | torch.device = "auto",
         dtype: str = "auto",
-        score: Callable[[Cues], Tensor] = segment_score,
+        score: Callable[[Cues], Tensor] | None = None,
     ) -> None:
         self.settings = load_preset() if settings is None else settings
         self.device = choose_device(device)
@@ -78,8 +77,8 @@ class PseudoMasker:
             raise ValueError(f"'size' must be at least the patch of {encoder.patch_size}, got {self.settings.size}")
         self.encoder = encoder.to(self.device, self.dtype).eval()
         self.costs = StageCosts(self.device)
-        self.score = score
         settings = self.settings
+        self.score = settings.score if score is None else score
         self.pool = OnlineAgglomerativePooling(
             settings.thresholds,
             settings.feature_weight,

@@ -80,7 +80,7 @@ class Segmentor:
         self.dtype = choose_dtype(dtype, self.device)
         self.clusters = NamedClusters(settings.head.clusters, ClusterMapping({}) if names is None else names)
         self.score = score
-        self.num_instance = settings.decoder.instance_queries
+        self.settings = settings
         self.model = model.to(self.device).eval()
         self.patch_size = self.model.encoder.patch_size
         check_count("size", self.prediction.size, self.patch_size)
@@ -148,7 +148,7 @@ class Segmentor:
 
     def _forward(self, pixels: Tensor) -> list[QueryMasks]:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            found = predicted_masks(self.model, pixels, self.num_instance)
+            found = predicted_masks(self.model, pixels, self.settings)
         return [replace(each, clusters=self._same[each.clusters]) for each in found]
 
     def _prediction(self, photo: NDArray[np.uint8], found: QueryMasks) -> Prediction:

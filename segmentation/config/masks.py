@@ -1,11 +1,12 @@
 """How masks are made from photos."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from graphpool.checks import check_choice, check_count, check_number, describe
 from graphpool.online import FEATURES
 from graphpool.state import CENTERS
+from segmentation.segments.score import SegmentScore
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class MaskSettings:
         max_overlap: masks whose IoU with a better one is larger are near-duplicates, and left out.
         max_share: masks that cover more of the photo are left out.
         refine: whether masks follow the edges of the photo (guided filter).
+        score: what ranks them.
 
     Raises:
         TypeError: a setting of the wrong type.
@@ -45,6 +47,7 @@ class MaskSettings:
     max_overlap: float
     max_share: float
     refine: bool
+    score: SegmentScore = field(default_factory=SegmentScore)
 
     def __post_init__(self) -> None:
         thresholds: object = self.thresholds

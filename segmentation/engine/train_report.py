@@ -1,11 +1,13 @@
 """What a finished run tells: a table on generated scenes, and a page with pictures and curves."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from rich.table import Table
 
@@ -55,14 +57,16 @@ def _scene_table(run: TrainRun, init_from: Path | None) -> tuple[Sequence[str], 
     settings, device = run.settings, run.processes.device
     exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, device)
     start, end = Teacher(first_student(settings, init_from), settings).to(device), run.parts.teacher
-    queries = settings.decoder.instance_queries
     finders = {
         "OAP pseudo-masks, at the start": partial(pooled_masks, start),
         "OAP pseudo-masks, at the end": partial(pooled_masks, end),
-        "student, at the start": partial(predicted_masks, start.model, num_instance=queries),
-        "student, at the end": partial(predicted_masks, end.model, num_instance=queries),
+        "student, at the start": partial(predicted_masks, start.model, settings=settings),
+        "student, at the end": partial(predicted_masks, end.model, settings=settings),
     }
-    rows = [[name, *(f"{score:.1f}" for score in exam.scores(find).row())] for name, find in finders.items()]
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        scores = pool.map(exam.scores, finders.values())
+    rows = [[name, *(f"{score:.1f}" for score in own.row())] for name, own in zip(finders, scores, strict=True)]
     return ["", *(field.name for field in fields(SceneScores))], rows
 
 

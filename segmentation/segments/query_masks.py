@@ -26,12 +26,15 @@ class QueryMasks:
         objectness: in (0, 1), ``[Q]``.
         clusters: of each, ``[Q]``.
         num_instance: number of instance queries.
+        geometry: how much each mask looks like a thing of its own, in (0, 1]
+            (:func:`~segmentation.segments.query_geometry.query_geometry`); ``None`` for all alike.
     """
 
     logits: Float[Tensor, "queries rows columns"]
     objectness: Float[Tensor, " queries"]
     clusters: Int[Tensor, " queries"]
     num_instance: int
+    geometry: Float[Tensor, " queries"] | None = None
 
     def of_kind(self, kind: str) -> slice:
         """Where the queries of one kind stand."""
@@ -39,10 +42,13 @@ class QueryMasks:
 
 
 def query_score(found: QueryMasks) -> Float[Tensor, " queries"]:
-    """Objectness times the mean probability inside the mask, Mask2Former's ranking of instances; 0 for empty masks."""
+    """Objectness times the mean probability inside the mask, Mask2Former's ranking of instances, times the geometry of
+    the mask; 0 for empty masks.
+    """
     inside = found.logits > 0
     confidence = (found.logits.sigmoid() * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
-    return found.objectness * confidence
+    score = found.objectness * confidence
+    return score if found.geometry is None else score * found.geometry
 
 
 def query_segments(

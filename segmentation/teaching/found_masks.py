@@ -1,13 +1,15 @@
 """What teacher and model find in photos, side by side: the masks of Online Agglomerative Pooling, and the queries'."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from graphpool.layout import Layout
+from graphpool.state import unit_tokens
+from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
+from segmentation.segments.query_geometry import query_geometry
 from segmentation.segments.query_masks import QueryMasks
 from segmentation.teaching.teacher import Teacher
 
@@ -35,21 +37,34 @@ def pooled_masks(teacher: Teacher, pixels: Float[Tensor, "batch 3 side side"]) -
 
 @torch.no_grad()
 def predicted_masks(
-    model: UniversalModel, pixels: Float[Tensor, "batch 3 height width"], num_instance: int
+    model: UniversalModel, pixels: Float[Tensor, "batch 3 height width"], settings: TrainSettings
 ) -> list[QueryMasks]:
     """What the queries of a model find.
 
     Args:
         model: a segmentor.
         pixels: in [0, 1]; sides are multiples of the patch.
-        num_instance: number of its instance queries.
+        settings: of its training.
     """
-    last = model(pixels).layers[-1]
-    clusters = model.clusters(last.queries).argmax(2)
-    rows: Sequence[tuple[Tensor, Tensor, Tensor]] = list(
-        zip(last.masks.float(), last.objectness.float().sigmoid(), clusters, strict=True)
-    )
-    return [QueryMasks(masks, objectness, own, num_instance) for masks, objectness, own in rows]
+    output = model(pixels)
+    last, patch = output.layers[-1], model.encoder.patch_size
+    grid = pixels.size(2) // patch, pixels.size(3) // patch
+    masks, clusters = last.masks.float(), model.clusters(last.queries).argmax(2)
+    with torch.autocast(pixels.device.type, enabled=False):
+        tokens = _unit_tokens(output.keys.float(), settings.masks.center)
+        geometry = [
+            query_geometry(own, of_photo, grid, photo, settings.masks.score)
+            for own, of_photo, photo in zip(masks, tokens, pixels.float(), strict=True)
+        ]
+    found = zip(masks, last.objectness.float().sigmoid(), clusters, geometry, strict=True)
+    instance = settings.decoder.instance_queries
+    return [QueryMasks(own, objectness, named, instance, score) for own, objectness, named, score in found]
+
+
+def _unit_tokens(keys: Tensor, center: str) -> Tensor:
+    """Of each photo, as they are grouped by, ``[batch, tokens, channels]``."""
+    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
+    return unit_tokens(keys.flatten(0, 1), Layout.of(batch, len(keys)), center).view_as(keys)
 
 
 def _sized(masks: Tensor, side: int) -> Tensor:

@@ -15,7 +15,6 @@ from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.candidates import Candidates, photo_candidates
 from segmentation.segments.choose import choose_segments
-from segmentation.segments.score import segment_score
 
 
 @dataclass(frozen=True)
@@ -131,6 +130,6 @@ class Teacher(nn.Module):
             empty = tokens.new_zeros(0)
             means = tokens.new_zeros(0, tokens.size(1))
             return TeacherSegments(tokens.new_zeros(0, rows, columns), empty, means, candidates.levels)
-        chosen = choose_segments(candidates, tokens, photo, self.settings.masks, segment_score, most)
+        chosen = choose_segments(candidates, tokens, photo, self.settings.masks, self.settings.masks.score, most)
         values = candidates.features[chosen.selection.index]
         return TeacherSegments(chosen.seen, chosen.scores, values[:, :-1] / values[:, -1:], chosen.selection.levels)

@@ -61,7 +61,7 @@ def tiny_settings(*changes: str) -> TrainSettings:
 
 def tiny_model(settings: TrainSettings) -> UniversalModel:
     """Of random weights, with masks, objectness and clusters that differ from query to query."""
-    torch.manual_seed(5)
+    torch.manual_seed(1)
     model = UniversalModel(settings)
     with torch.no_grad():
         model.mask_decoder.objectness.weight.mul_(8)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from segmentation.segments.cues import Cues, segment_cues
-from segmentation.segments.score import segment_score
+from segmentation.segments.score import SegmentScore
 from tests.segments.samples import random_masks, unit_tokens
 from tests.segments.test_soft_masks import ring_of
 
@@ -74,9 +74,9 @@ def random_cues(count: int) -> Cues:
 def test_scores_are_in_zero_to_one() -> None:
     extreme = itertools.product((1e-9, 1.0), (0.0, 1.0), (-1.0, 2.0), (0.0, 4.0), (-1.0, 1.0), (0.0, 1.0), (0.1, 1.0))
     for cues in (random_cues(500), Cues(*torch.tensor(list(extreme)).T)):
-        score = segment_score(cues)
+        score = SegmentScore()(cues)
         assert ((score > 0) & (score <= 1)).all()
-    best = segment_score(Cues(*torch.tensor([1.0, 1.0, 2.0, 0.0, -1.0, 1.0, 1.0])[:, None]))
+    best = SegmentScore()(Cues(*torch.tensor([1.0, 1.0, 2.0, 0.0, -1.0, 1.0, 1.0])[:, None]))
     assert best.item() == 1
 
 
@@ -93,10 +93,10 @@ def test_scores_are_in_zero_to_one() -> None:
 )
 def test_scores_rise_with_what_makes_a_thing(name: str, step: float) -> None:
     cues = random_cues(500)
-    before = segment_score(cues)
+    before = SegmentScore()(cues)
     better = cues._replace(**{name: getattr(cues, name) + step})
     if name == "border_sides":
         better = better._replace(border_sides=better.border_sides.clamp(min=0))
-    after = segment_score(better)
+    after = SegmentScore()(better)
     assert (after >= before - 1e-6).all()
     assert (after > before + 1e-6).float().mean() > 0.3  # less where another cue is zero, or there is nothing to gain
