@@ -56,7 +56,7 @@ class Choice:
 
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
-    score: Callable[[Cues], Tensor] = SegmentScore()
+    score: Callable[[Cues], Tensor] = field(default_factory=SegmentScore)
 
 
 NINE = tuple(round(0.9 - 0.1 * step, 2) for step in range(9))

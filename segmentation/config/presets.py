@@ -94,8 +94,9 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     merged = dict(values)
     for key, value in changes.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping) and value  # an empty one takes the place
-        merged[key] = _merged(old, value) if both else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and value:  # an empty one takes the place
+            value = _merged(old, value)
+        merged[key] = value
     return merged
 
 

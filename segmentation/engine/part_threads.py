@@ -4,16 +4,17 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-_Given, _Made = TypeVar("_Given"), TypeVar("_Made")
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 _Model = TypeVar("_Model", bound=nn.Module)
 
 
-class PartThreads:
+class PartThreads(Generic[_Model]):
     """Threads for the parts of a batch.
 
     The operations of a small network are too short to be shared among cores; parts of a batch are not. Each thread has
@@ -32,10 +33,10 @@ class PartThreads:
         tensor([[3., 3.]])
     """
 
-    def __init__(self, model: nn.Module, threads: int) -> None:
+    def __init__(self, model: _Model, threads: int) -> None:
         self.model = model
         self.pool = ThreadPoolExecutor(threads, "part", torch.set_num_threads, (1,)) if threads > 1 else None
-        self.twins: SimpleQueue[nn.Module] = SimpleQueue()
+        self.twins: SimpleQueue[_Model] = SimpleQueue()
         for _ in range(threads if threads > 1 else 0):
             self.twins.put(_twin(model))
 
@@ -53,7 +54,7 @@ class PartThreads:
             What each job returned.
         """
         if self.pool is None:
-            return [job(self.model) for job in jobs]  # type: ignore[arg-type]
+            return [job(self.model) for job in jobs]
         made = []
         for result, gradients in self.pool.map(self._alone, jobs):
             for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
@@ -65,18 +66,17 @@ class PartThreads:
     def _alone(self, job: Callable[[_Model], _Made]) -> tuple[_Made, list[Tensor | None]]:
         twin = self.twins.get()
         try:
-            result = job(twin)  # type: ignore[arg-type]
+            result = job(twin)
             return result, [parameter.grad for parameter in twin.parameters()]
         finally:
             twin.zero_grad(set_to_none=True)
             self.twins.put(twin)
 
 
-def _twin(model: nn.Module) -> nn.Module:
+def _twin(model: _Model) -> _Model:
     """A model in training, with the same weights in the same memory, and gradients of its own."""
     twin = copy.deepcopy(model).train()
-    for own, shared in zip(twin.parameters(), model.parameters(), strict=True):
-        own.data = shared.data
-    for own, shared in zip(twin.buffers(), model.buffers(), strict=True):
+    there = [*model.parameters(), *model.buffers()]
+    for own, shared in zip([*twin.parameters(), *twin.buffers()], there, strict=True):
         own.data = shared.data
     return twin

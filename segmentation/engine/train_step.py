@@ -104,7 +104,9 @@ class TrainStep(nn.Module):
         rate = set_learning_rate(self.optimizer, self.settings, step)
         targets, figures, warning = self._teach(parts, step)
         with self._stage("crop"):
-            lessons = self.part_threads.map(lambda own: self._lessons(*own, step), zip(parts, targets, strict=True))
+            lessons = self.part_threads.map(
+                lambda own: self._lessons(own[0], own[1], step), zip(parts, targets, strict=True)
+            )
             divisors = self._sum(self.objective.divisors([lesson for own in lessons for lesson in own]))
         self.student.train()
         self.optimizer.zero_grad(set_to_none=True)

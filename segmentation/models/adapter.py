@@ -185,8 +185,9 @@ class FourMaps(nn.Module):
         keys: Float[Tensor, "batch tokens key_channels"],
         layout: Layout,
     ) -> tuple[Tensor, ...]:
-        """Four maps ``[batch, channels, height, width]`` of the stem's map, the coarser ones' pixels, the tokens and the
-        keys; no gradient goes back into the keys, or what segments are grouped by would follow the masks of the day.
+        """Four maps ``[batch, channels, height, width]`` of the stem's map, the coarser ones' pixels, tokens and keys.
+
+        No gradient goes back into the keys, or what segments are grouped by would follow the masks of the day.
         """
         normed = self.key_norm(keys.detach())
         coarser = as_maps(pixels, layout.shapes)

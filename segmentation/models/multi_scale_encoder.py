@@ -188,7 +188,9 @@ class MultiScaleEncoder(nn.Module):
             spatial = self._extract(self.extractors[-1], spatial, tokens.stages[-1])
         for extractor in self.extra_extractors:
             spatial = self._extract(extractor, spatial, tokens.stages[-1])
-        return EncoderFeatures(tokens.keys, self.maps(finest, spatial.pixels, tokens.stages, tokens.keys, spatial.layout))
+        return EncoderFeatures(
+            tokens.keys, self.maps(finest, spatial.pixels, tokens.stages, tokens.keys, spatial.layout)
+        )
 
     def keys(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """The keys of :meth:`forward` alone: nothing that they do not need is computed."""

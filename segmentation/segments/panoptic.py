@@ -79,8 +79,15 @@ def panoptic_merge(
         >>> panoptic_merge(found, torch.zeros(3, 1, 4), **options).ids.tolist()
         [[1, 1, 2, 2]]
     """
-    options = {"overlap": overlap, "stuff_area": stuff_area, "refine": refine, "is_thing": is_thing}
-    return panoptic_merges(found, photo, confidences=[confidence], **options)[0]
+    return panoptic_merges(
+        found,
+        photo,
+        confidences=[confidence],
+        overlap=overlap,
+        stuff_area=stuff_area,
+        refine=refine,
+        is_thing=is_thing,
+    )[0]
 
 
 def panoptic_merges(

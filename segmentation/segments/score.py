@@ -24,7 +24,7 @@ class SegmentScore:
 
     Attributes:
         area: a.
-        whole: w; in photos of large regions that go on beyond the border, a higher one than in photos with large things.
+        whole: w; higher where large regions go on beyond the border than where things are large.
         crispness: c.
         unlike: u.
 

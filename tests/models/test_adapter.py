@@ -161,7 +161,8 @@ def test_four_maps_are_the_formula(
     found = module(stem, pixels, tokens, keys, layout)
     images = (first, second, third, fourth)
     for result, image, stage, norm, own in zip(found, images, chosen, module.norms, module.keys, strict=True):
-        grids = (tokens[stage] + torch.einsum("btk,ck->btc", scaled, own.weight) + own.bias).transpose(1, 2).reshape(2, CHANNELS, *GRID)
+        tokens_and_keys = tokens[stage] + torch.einsum("btk,ck->btc", scaled, own.weight) + own.bias
+        grids = tokens_and_keys.transpose(1, 2).reshape(2, CHANNELS, *GRID)
         size = (image.size(2), image.size(3))
         summed = (image + torch.stack([resized(grid, size) for grid in grids])).flatten(1)
         centred = summed - summed.mean(1, keepdim=True)

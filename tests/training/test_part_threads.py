@@ -1,6 +1,6 @@
 """Parts of a batch that are worked on at the same time teach, bit for bit, what they teach one after the other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,11 +39,7 @@ def squared(scale: float) -> Callable[[nn.Module], float]:
     return job
 
 
-@pytest.fixture(params=[1, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    yield request.param
-
-
+@pytest.mark.parametrize("threads", [1, 3])
 def test_gradients_are_added_to_those_that_are_there(threads: int) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)).requires_grad_(True)
     model[0].requires_grad_(False)
