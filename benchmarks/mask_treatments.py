@@ -53,7 +53,8 @@ def as_ours(masks: Tensor, tokens: Tensor, photo: np.ndarray) -> list[dict[str, 
         torch.zeros(1, *masks.shape[1:], dtype=torch.long),
     )
     segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, segment_score)
-    return coco_annotations(PhotoMasks(*photo.shape[:2], (0.0,), tuple(segments), {}))
+    height, width = photo.shape[:2]
+    return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
 
 
 TREATMENTS: dict[str, Treatment] = {"as found": as_found, "scored, chosen and refined": as_ours}

@@ -66,7 +66,7 @@ class Photos:
     def grids(self, size: int) -> list[tuple[int, int]]:
         """Rows and columns of the tokens of each photo."""
         patch = self.encoder.patch_size
-        return [token_grid(*array.shape[:2], size, patch) for array in self.arrays]
+        return [token_grid(array.shape[0], array.shape[1], size, patch) for array in self.arrays]
 
 
 def scored(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> dict[str, Any]:
