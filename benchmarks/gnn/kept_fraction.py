@@ -58,7 +58,7 @@ def _inputs_of(
     """Scores, edges and number of nodes of what reaches a layer."""
     seen: list[tuple[Tensor, Tensor, int]] = []
 
-    def look(_: nn.Module, arguments: tuple[Tensor, Tensor, Tensor | None, Tensor]) -> None:
+    def look(module: nn.Module, arguments: tuple[Tensor, Tensor, Tensor | None, Tensor]) -> None:
         x, edge_index, _, batch = arguments
         seen.append((layer.score(x, edge_index, batch), edge_index, x.size(0)))
 
