@@ -103,7 +103,7 @@ def reconstruction(
     record = Record("reconstruction", run, {"epochs": epochs, "seeds": seeds, "lr": _LR, "channels": _CHANNELS})
     for task in tasks(root, run.seed, run.quick):
         for asked in (None, *kept):
-            for pool in pools or POOLS:
+            for pool in pools or list(POOLS):
                 entry = POOLS[pool]
                 has_own = asked is None and not entry.ratio  # what is told a fraction has none of its own
                 can_be_told = asked is not None and (entry.ratio or entry.threshold)
