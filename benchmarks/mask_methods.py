@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,10 +33,9 @@ class Method(NamedTuple):
     quality: bool = False
 
 
-def oap(thresholds: tuple[float, ...], semantic: bool = False, feature_weight: float = 0.6) -> Find:
-    """Distinct instance segments of all levels, with the paper's settings."""
-    features = "vote" if feature_weight < 1 else "mean"
-    pool = OnlineAgglomerativePooling(thresholds, feature_weight, semantic=semantic, features=features)
+def oap(thresholds: tuple[float, ...], semantic: bool = False, **changes: Any) -> Find:
+    """Distinct instance segments of all levels, with the paper's settings but for the changes."""
+    pool = OnlineAgglomerativePooling(thresholds, semantic=semantic, **changes)
 
     def find(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         hierarchy = pool(tokens, grid_graph(*grid))
@@ -60,7 +59,7 @@ METHODS = (
     Method("OAP, 5 levels", "graphpool", oap(FIVE), quality=True),
     Method("OAP, 9 levels", "graphpool", oap(NINE), quality=True),
     Method("OAP, 5 levels and semantic", "graphpool", oap(FIVE, semantic=True)),
-    Method("OAP, 5 levels, features only", "graphpool", oap(FIVE, feature_weight=1), quality=True),
+    Method("OAP, 5 levels, features only", "graphpool", oap(FIVE, feature_weight=1, features="mean"), quality=True),
 )
 BASELINE = "OAP, 5 levels"
 

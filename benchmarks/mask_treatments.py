@@ -12,6 +12,7 @@ from torch import Tensor
 from segmentation import load_preset
 from segmentation.export.coco import coco_annotations
 from segmentation.segments.candidates import Candidates
+from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
 from segmentation.segments.pixel_masks import enlarged_masks
 from segmentation.segments.rle import encode_masks
@@ -41,9 +42,16 @@ def as_found(masks: Tensor, tokens: Tensor, photo: np.ndarray) -> list[dict[str,
     ]
 
 
-def as_ours(masks: Tensor, tokens: Tensor, photo: np.ndarray) -> list[dict[str, Any]]:
+def as_ours(
+    masks: Tensor,
+    tokens: Tensor,
+    photo: np.ndarray,
+    *,
+    refine: bool = True,
+    score: Callable[[Cues], Tensor] = segment_score,
+) -> list[dict[str, Any]]:
     """Scored, chosen among and refined as the pseudo-masks of :mod:`segmentation` are."""
-    settings = replace(load_preset("photos"), semantic=False)
+    settings = replace(load_preset("photos"), semantic=False, refine=refine)
     count = len(masks)
     candidates = Candidates(
         masks,
@@ -52,7 +60,7 @@ def as_ours(masks: Tensor, tokens: Tensor, photo: np.ndarray) -> list[dict[str, 
         tokens.new_zeros(count, 1),
         torch.zeros(1, *masks.shape[1:], dtype=torch.long),
     )
-    segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, segment_score)
+    segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, score)
     height, width = photo.shape[:2]
     return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
 
