@@ -1,6 +1,6 @@
 """What each part of the method brings: the paper's Table 4, and what it leaves open."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -82,12 +82,10 @@ def mask_row(choice: Choice, photos: Photos, truth: Path) -> Row:
     return {"table": "masks", "group": choice.group, "choice": choice.name, **scored(annotations, photos, truth)}
 
 
-def mask_rows(groups: tuple[str, ...], photos: Photos, truth: Path, largest: int) -> Iterator[Row]:
-    """A row for each choice of the groups; what several of them have in common is measured once."""
+def mask_rows(choices: Iterable[Choice], photos: Photos, truth: Path) -> Iterator[Row]:
+    """A row for each choice; what several of them have in common is measured once."""
     known: list[tuple[Choice, Row]] = []
-    for choice in CHOICES:
-        if choice.group not in groups or choice.size > largest:
-            continue
+    for choice in choices:
         bare = replace(choice, group="", name="")
         row = next((row for one, row in known if one == bare), None) or mask_row(choice, photos, truth)
         known.append((bare, row))
@@ -119,7 +117,10 @@ def ablations(
     photos = Photos.of(folder, encoder, weights, run.device, 2 if run.quick else limit)
     settings = {"photos": len(photos.names), "data": folder.name, "encoder": encoder, "steps": steps}
     record = Record("ablations", run, settings)
-    for row in mask_rows(groups, photos, ground_truth, 308 if run.quick else largest):
+    choices = [choice for choice in CHOICES if choice.group in groups and choice.size <= largest]
+    if run.quick:
+        choices = [replace(choice, size=224) for choice in choices]
+    for row in mask_rows(choices, photos, ground_truth):
         record.add(row)
         record.write_json()
     if "training" in groups:

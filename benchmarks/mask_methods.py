@@ -1,5 +1,6 @@
 """The ways to make masks of tokens that are compared, behind one call: ``tokens, grid -> masks``."""
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,7 +39,9 @@ def oap(thresholds: tuple[float, ...], semantic: bool = False, **changes: Any) -
     pool = OnlineAgglomerativePooling(thresholds, semantic=semantic, **changes)
 
     def find(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        hierarchy = pool(tokens, grid_graph(*grid))
+        with warnings.catch_warnings():  # it need not be told that raw keys can be too alike: that is compared here
+            warnings.filterwarnings("ignore", "every graph merged", UserWarning)
+            hierarchy = pool(tokens, grid_graph(*grid))
         tree = hierarchy.instance_tree
         clusters = torch.stack([level.instance.cluster for level in hierarchy.levels])
         return (clusters.index_select(0, tree.born) == tree.supernode.unsqueeze(1)).view(-1, *grid)
