@@ -32,11 +32,12 @@ _COLUMNS = {
 
 
 class Task(NamedTuple):
-    """Graphs to learn from and to report."""
+    """Graphs to learn from and to report, and how many make a batch."""
 
     name: str
     training: Sequence[Data]
     test: Sequence[Data]
+    batch_size: int
 
 
 def grids(count: int, side: int, seed: int) -> list[Data]:
@@ -59,10 +60,11 @@ def tasks(root: Path, seed: int, quick: bool) -> Iterator[Task]:
     graphs = load_graphs("PROTEINS", root)
     fold = next(folds(graphs.labels, 5, seed))
     training = graphs.take(sorted(fold.training + fold.validation))
-    yield Task("PROTEINS", training[:20] if quick else training, graphs.take(fold.test))
+    yield Task("PROTEINS", training[:20] if quick else training, graphs.take(fold.test), 64)
     many, side = (10, 8) if quick else (240, 24)
     pictures = grids(many, side, seed)
-    yield Task("image grids", pictures[: 4 * many // 5], pictures[4 * many // 5 :])
+    # ClusterPooling takes memory quadratic in a batch
+    yield Task("image grids", pictures[: 4 * many // 5], pictures[4 * many // 5 :], 8)
 
 
 def error_row(task: Task, pool: str, asked: float | None, epochs: int, seeds: Sequence[int]) -> Row:
@@ -76,7 +78,16 @@ def error_row(task: Task, pool: str, asked: float | None, epochs: int, seeds: Se
             torch.manual_seed(seed)
             network = Autoencoder(task.training[0].x.size(1), _CHANNELS, make)
             found.append(
-                reconstruct(network, task.training, task.test, epochs=epochs, lr=_LR, seed=seed, matched=asked)
+                reconstruct(
+                    network,
+                    task.training,
+                    task.test,
+                    epochs=epochs,
+                    lr=_LR,
+                    seed=seed,
+                    batch_size=task.batch_size,
+                    matched=asked,
+                )
             )
     except ImportError as error:
         return row | {"reason": str(error)}
