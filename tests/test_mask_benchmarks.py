@@ -1,4 +1,5 @@
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from benchmarks import train_processes
 from benchmarks.ablation_figure import coloured
 from benchmarks.ablation_training import Variant, trained_row
 from benchmarks.ablations import ablations
@@ -97,15 +99,27 @@ def test_short_trainings_are_scored(offline: bool, monkeypatch: pytest.MonkeyPat
     assert all(0 <= row[key] <= 100 for key in ("AP", "AR100", "mIoU", "PQ"))
 
 
-def test_scaling(tmp_path: Path) -> None:
+def test_scaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
+
+    def trained(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        """Instead of a training: each process makes a photo a second after a slow start."""
+        count = next(int(word.split("=")[1]) for word in command if word.startswith("--nproc-per-node"))
+        folder = Path(command[command.index("-o") + 1])
+        folder.mkdir(parents=True)
+        speeds = [0.1, 0.2, count, count]
+        (folder / "log.jsonl").write_text("".join(json.dumps({"images_per_second": each}) + "\n" for each in speeds))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(train_processes.subprocess, "run", trained)
+    monkeypatch.setattr("benchmarks.record.commit", lambda: None)  # which asks git in a process
     figure = tmp_path / "figure.png"
-    rows = run(scaling, tmp_path, "--processes", "1", "--plot", str(figure))
+    rows = run(scaling, tmp_path, "--plot", str(figure))
     pooling = [row for row in rows if row["table"] == "pooling"]
     assert {row["axis"] for row in pooling} == {"tokens", "photos", "channels"}
     assert all(row[f"{name}_ms"] > 0 for row in pooling for name in ("product", "instance", "semantic", "features"))
-    [training] = [row for row in rows if row["table"] == "training"]
-    assert training["images_per_second"] > 0
+    training = [(row["processes"], row["speedup"]) for row in rows if row["table"] == "training"]
+    assert training == [(1, 1), (2, 2)]
     assert figure.stat().st_size > 1000
 
 
