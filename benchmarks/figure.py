@@ -38,15 +38,15 @@ def require_matplotlib() -> None:
 
 
 @contextmanager
-def drawn_to(path: Path, panels: int, size: tuple[float, float]) -> Iterator[list["Axes"]]:
-    """Axes side by side, to draw on in the block; ``size`` in inches. Written to ``path`` in the end."""
+def drawn_to(path: Path, panels: int, size: tuple[float, float], rows: int = 1) -> Iterator[list["Axes"]]:
+    """Axes side by side, row after row, to draw on in the block; ``size`` in inches. Written to ``path`` in the end."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(1, panels, squeeze=False)
-        yield list(axes[0])
+        axes = figure.subplots(rows, panels, squeeze=False)
+        yield list(axes.flat)
         figure.savefig(path, dpi=160)
 
 

@@ -38,16 +38,26 @@ def by_place(layer: torch.nn.Module) -> Pool:
     return pool
 
 
-def graclus_pool(x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
-    """Graclus matching and max pooling; by pyg-lib, or by torch-cluster, which PyG 2.8 no longer looks for."""
+def graclus_cluster(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """Pairs of neighbours by Graclus; from pyg-lib, or from torch-cluster, which PyG 2.8 no longer looks for.
+
+    Raises:
+        ImportError: neither is installed.
+    """
     try:
-        cluster = graclus(edge_index, num_nodes=x.size(0))
+        cluster: Tensor = graclus(edge_index, num_nodes=num_nodes)
     except ImportError:
         try:
-            from torch_cluster import graclus_cluster
+            from torch_cluster import graclus_cluster as by_torch_cluster
         except ImportError as error:
             raise ImportError("needs pyg-lib >= 0.6 or torch-cluster") from error
-        cluster = graclus_cluster(edge_index[0], edge_index[1], num_nodes=x.size(0))
+        cluster = by_torch_cluster(edge_index[0], edge_index[1], num_nodes=num_nodes)
+    return cluster
+
+
+def graclus_pool(x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+    """Graclus matching and max pooling."""
+    cluster = graclus_cluster(edge_index, x.size(0))
     pooled: Any = max_pool(cluster, Batch(x=x, edge_index=edge_index, batch=batch))
     result: Tensor = pooled.x
     return result

@@ -6,21 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.photo_keys import Photos, photo_options, scored
 from benchmarks.record import Record, print_table
 from benchmarks.run import Run, benchmark_options
-from segmentation import MaskSettings, PseudoMasker, TokenEncoder, load_preset
-from segmentation.data.decode import read_photo
-from segmentation.data.photos import find_photos
+from segmentation import PseudoMasker, load_preset
 from segmentation.export.coco import coco_annotations
-from segmentation.metrics.instance import evaluate_instances
 from segmentation.segments.cues import Cues
 from segmentation.segments.score import SegmentScore
 
-_FILE = click.Path(exists=True, path_type=Path)
 _COLUMNS = {
     "choice": "choice",
     "AP": "AP",
@@ -80,47 +76,19 @@ CHOICES = (
 )
 
 
-@dataclass
-class Photos:
-    """The photos and, for each size asked for, their keys."""
-
-    names: list[str]
-    arrays: list[np.ndarray]
-    encoder: TokenEncoder
-    device: torch.device
-    keys: dict[int, tuple[list[Tensor], float]] = field(default_factory=dict)
-
-    def encoded(self, settings: MaskSettings) -> tuple[list[Tensor], float]:
-        """Keys at a size, and the milliseconds a photo that they took."""
-        if settings.size not in self.keys:
-            masker = PseudoMasker(self.encoder, settings=settings, device=self.device)
-            keys = [masker.encode([photo])[0] for photo in self.arrays]
-            self.keys[settings.size] = keys, 1000 * masker.costs.seconds["encode"] / len(keys)
-        return self.keys[settings.size]
-
-
 def measure(choice: Choice, photos: Photos, ground_truth: Path, batch_size: int) -> dict[str, Any]:
     """Makes the masks of all photos by a choice, and scores them class-agnostically."""
     settings = replace(load_preset("photos"), semantic=False, **choice.changes)
     keys, encode_ms = photos.encoded(settings)
     masker = PseudoMasker(photos.encoder, settings=settings, device=photos.device, score=choice.score)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    annotations: list[list[dict[str, Any]]] = []
     for start in range(0, len(keys), batch_size):
         part = slice(start, start + batch_size)
-        for name, found in zip(photos.names[part], masker.find(photos.arrays[part], keys[part]), strict=True):
-            images.append({"id": len(images) + 1, "file_name": name, "width": found.width, "height": found.height})
-            annotations += [{**each, "image_id": len(images)} for each in coco_annotations(found)]
-    for number, annotation in enumerate(annotations, start=1):
-        annotation["id"] = number
-    predictions = {"images": images, "annotations": annotations}
-    scores = evaluate_instances(ground_truth, predictions, class_agnostic=True)
+        annotations += [coco_annotations(found) for found in masker.find(photos.arrays[part], keys[part])]
     ms = {stage: 1000 * seconds / len(keys) for stage, seconds in masker.costs.seconds.items()}
     return {
         "choice": choice.name,
-        **{name: scores.mask[name] for name in ("AP", "AP50", "AP75", "AR10", "AR100", "APS", "APM", "APL")},
-        "best_overlap": scores.best_overlap,
-        "masks": len(annotations) / len(keys),
+        **scored(annotations, photos, ground_truth),
         "pool_ms": ms["pool"],
         "score_ms": ms["score"],
         "encode_ms": encode_ms,
@@ -135,12 +103,8 @@ def chosen(names: tuple[str, ...]) -> Iterator[Choice]:
 
 
 @click.command()
-@click.option("--photos", "folder", required=True, type=_FILE, help="Folder of photos.")
-@click.option("--ground-truth", required=True, type=_FILE, help="Their objects, in COCO's format.")
-@click.option("--encoder", required=True, help="Vision transformer, by timm's name.")
-@click.option("--weights", type=_FILE, help="Its weights.")
+@photo_options
 @click.option("--only", multiple=True, help="Choices whose name has this in it.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first photos.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @benchmark_options
 def pseudo_mask_quality(
@@ -155,13 +119,12 @@ def pseudo_mask_quality(
 ) -> None:
     """AP, AR and best overlap of class-agnostic pseudo-masks, one choice changed at a time."""
     run.begin()
-    files = list(find_photos([folder]))[: 4 if run.quick else limit]
-    arrays = [read_photo(file.path) for file in files]
-    photos = Photos([file.name for file in files], arrays, TokenEncoder(encoder, weights), run.device)
-    record = Record("pseudo_mask_quality", run, {"photos": len(files), "data": folder.name, "encoder": encoder})
+    photos = Photos.of(folder, encoder, weights, run.device, 4 if run.quick else limit)
+    settings = {"photos": len(photos.names), "data": folder.name, "encoder": encoder}
+    record = Record("pseudo_mask_quality", run, settings)
     for choice in chosen(only):
         record.add(measure(choice, photos, ground_truth, batch_size))
-    print_table(f"Class-agnostic masks of {len(files)} photos, in percent", record.rows, _COLUMNS)
+    print_table(f"Class-agnostic masks of {len(photos.names)} photos, in percent", record.rows, _COLUMNS)
     record.write_json()
 
 

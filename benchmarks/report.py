@@ -1,182 +1,36 @@
 """Renders the stored results into the documentation: ``python -m benchmarks.report``."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import click
 
-Row = dict[str, Any]
+from benchmarks.report_columns import Pivot, Row, Table
+from benchmarks.report_tables import TABLES
 
 
-class Column(NamedTuple):
-    """A column of a table: its title, and what it shows of a row."""
-
-    title: str
-    show: Callable[[Row], str]
-
-
-class Table(NamedTuple):
-    """A table of some rows of a result."""
-
-    keep: Callable[[Row], bool]
-    columns: Sequence[Column]
-
-
-def number(key: str, digits: int = 3, unit: str = "") -> Callable[[Row], str]:
-    """Shows ``row[key]`` with so many significant digits; a dash where there is none."""
-
-    def show(row: Row) -> str:
-        value = row.get(key)
-        if value is None:
-            return "–"
-        large = abs(value) >= 10**digits
-        return (f"{value:,.0f}" if large else f"{value:.{digits}g}") + unit
-
-    return show
-
-
-def text(key: str) -> Callable[[Row], str]:
-    """Shows ``row[key]`` as it is."""
-    return lambda row: str(row[key])
-
-
-def spent(row: Row) -> str:
-    """Time and memory of a layer, or why there are none."""
-    if row["reason"] is not None:
-        return row["reason"]
-    return f"{number('forward_ms')(row)} + {number('backward_ms')(row)} ms, {number('peak_mib')(row)} MiB"
-
-
-def percent(key: str) -> Callable[[Row], str]:
-    """Shows the share ``row[key]`` in percent, with one digit behind the point."""
-    return lambda row: f"{100 * row[key]:.1f} %"
-
-
-def stage(row: Row) -> str:
-    """A stage of a training step; of the whole step also what it was."""
-    if row["stage"] != "whole step":
-        return str(row["stage"])
-    photos = "1 photo" if row["batch_size"] == 1 else f"{row['batch_size']} photos"
-    return f"whole step: {photos}, {row['segments']:.0f} segments each, load before: {row['load']:.1f}"
-
-
-OAP = Table(
-    lambda row: True,
-    [
-        Column("features", lambda row: row["features"]),
-        Column("tokens x channels", lambda row: f"{row['tokens']:,} x {row['channels']}"),
-        Column("F Fᵀ, ms", number("product_ms")),
-        Column("five levels, ms", number("instance_ms")),
-        Column("and semantic, ms", number("semantic_ms")),
-        Column("/ F Fᵀ", number("instance_ratio", 3, "x")),
-        Column("and semantic / F Fᵀ", number("semantic_ratio", 3, "x")),
-        Column("literal dense / ours (instance)", number("dense_ratio", 3, "x")),
-        Column("peak memory, copies of A", number("peak_copies")),
-    ],
-)
-
-QUALITY = Table(
-    lambda row: True,
-    [
-        Column("choice", text("choice")),
-        *(Column(key, number(key)) for key in ("AP", "AP50", "AR100", "APS", "APM", "APL")),
-        Column("best overlap", number("best_overlap")),
-        Column("masks a photo", number("masks")),
-    ],
-)
-
-TRAIN_COST = Table(
-    lambda row: True,
-    [
-        Column("stage", stage),
-        Column("ms", number("ms")),
-        Column("images/s", number("images_per_second")),
-        Column("share of the step", percent("share")),
-        Column("peak memory, MiB", number("peak_mib")),
-    ],
-)
-
-OVERFIT = Table(
-    lambda row: True,
-    [
-        Column("what is trained", text("variant")),
-        Column("steps", text("steps")),
-        Column("minutes", number("minutes", 2)),
-        Column("segments a photo", number("segments")),
-        Column("IoU of matched masks", number("overlap")),
-        Column("same cluster", percent("agreement")),
-        Column("largest cluster", percent("largest_cluster")),
-        Column("both at 0.9 from step", number("reached")),
-    ],
-)
-
-TABLES: dict[str, Sequence[Table]] = {
-    "components": [
-        Table(
-            lambda row: True,
-            [
-                Column("graph", text("case")),
-                Column("rounds", text("rounds")),
-                Column("SciPy's best call, ms", number("scipy_best_ms")),
-                Column("which", text("scipy_best_call")),
-                Column("as PyG calls it, ms", number("pyg_ms")),
-                Column("ours, ms", number("ours_ms")),
-                Column("static form, ms", number("static_ms")),
-                Column("ours / SciPy's best", number("ours_ratio", 3, "x")),
-            ],
+def render_table(table: Table | Pivot, rows: Sequence[Row]) -> str | None:
+    """A Markdown table; ``None`` if it has no lines."""
+    kept = [row for row in rows if table.keep(row)]
+    if not kept:
+        return None
+    if isinstance(table, Pivot):
+        columns = list(dict.fromkeys(table.column(row) for row in kept))
+        cells = {(table.line(row), table.column(row)): table.show(row) for row in kept}
+        names = dict.fromkeys(table.line(row) for row in kept)
+        return markdown(
+            [table.title, *columns], [[name, *(cells.get((name, key), "") for key in columns)] for name in names]
         )
-    ],
-    "oap_cost": [OAP],
-    "overfit": [OVERFIT],
-    "pseudo_mask_quality": [QUALITY],
-    "train_cost": [TRAIN_COST],
-    "pooling_cost": [
-        Table(
-            lambda row: row["table"] == "budgets" and row["against"] == "TopKPooling",
-            [
-                Column("layer, on 16 grids of 784 nodes, d = 64", text("layer")),
-                Column("nodes left of 12,544", number("nodes_left", 4)),
-                Column("forward, ms", number("forward_ms")),
-                Column("/ TopK", number("forward_ratio", 3, "x")),
-                Column("forward and backward, ms", number("both_ms")),
-                Column("/ TopK", number("both_ratio", 3, "x")),
-            ],
-        ),
-        Table(
-            lambda row: row["table"] == "budgets" and row["against"] == "ClusterPooling",
-            [
-                Column("layer, on 16 grids of 784 nodes, d = 64", text("layer")),
-                Column("forward, ms", number("forward_ms")),
-                Column("ClusterPooling, ms", number("other_ms")),
-                Column("faster by", number("speedup", 3, "x")),
-            ],
-        ),
-        Table(
-            lambda row: row["table"] == "layers",
-            [
-                Column("layer", text("layer")),
-                Column("graph", text("graph")),
-                Column("nodes", lambda row: f"{row['nodes']:,}"),
-                Column("forward + backward, peak memory; or why not", spent),
-            ],
-        ),
-    ],
-}
-
-WITHOUT_FIGURE = {"overfit", "pseudo_mask_quality", "train_cost"}
+    return markdown(
+        [column.title for column in table.columns], [[column.show(row) for column in table.columns] for row in kept]
+    )
 
 
-def render_table(table: Table, rows: Sequence[Row]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(column.title for column in table.columns) + " |", "|---" * len(table.columns) + "|"]
-    lines += [
-        "| " + " | ".join(column.show(row).replace("|", "/") for column in table.columns) + " |"
-        for row in rows
-        if table.keep(row)
-    ]
-    return "\n".join(lines)
+def markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of cells."""
+    rows = [titles, ["---"] * len(titles), *([cell.replace("|", "/") for cell in line] for line in lines)]
+    return "\n".join("|" + "|".join(row) + "|" if row[0] == "---" else "| " + " | ".join(row) + " |" for row in rows)
 
 
 def render_result(result: Row) -> str:
@@ -190,20 +44,28 @@ def render_result(result: Row) -> str:
         f"{result['threads']} thread{'s' * (result['threads'] != 1)}; Python {machine['python']}, "
         f"torch {versions['torch']}, PyG {versions['torch_geometric']}, SciPy {versions['scipy']}{commit}."
     )
-    return "\n\n".join([head, *(render_table(table, result["rows"]) for table in TABLES[result["benchmark"]])])
+    tables = (render_table(table, result["rows"]) for table in TABLES[result["benchmark"]])
+    return "\n\n".join([head, *(table for table in tables if table is not None)])
 
 
 def render_page(template: str, results: Path, figures: str) -> str:
-    """The template with every line ``{{name}}`` replaced by the result of that name, and its figure if it has one."""
+    """The template with every line ``{{name}}`` replaced by the result of that name, and its figure if it has one.
+
+    What has not been measured yet says so.
+    """
     lines = []
     for line in template.splitlines():
         if not (line.startswith("{{") and line.endswith("}}")):
             lines.append(line)
             continue
         name = line[2:-2]
-        result = json.loads((results / f"{name}.json").read_text())
+        file = results / f"{name}.json"
+        if not file.exists():
+            lines.append("*Not measured yet.*")
+            continue
+        result = json.loads(file.read_text())
         lines.append(render_result(result))
-        if result["benchmark"] not in WITHOUT_FIGURE:
+        if "--plot" in result["command"]:
             lines += ["", f"![{name}]({figures}/{name}.png)"]
     return "\n".join(lines) + "\n"
 

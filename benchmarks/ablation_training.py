@@ -1,0 +1,66 @@
+"""Short trainings on generated scenes, with one thing changed at a time."""
+
+import copy
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+from rich.console import Console
+
+from benchmarks.record import Row
+from benchmarks.run import Run
+from segmentation.config import load_training
+from segmentation.engine.distributed import Processes
+from segmentation.engine.train_run import TrainRun
+from segmentation.metrics.scene_scores import SceneExam
+from segmentation.teaching.found_masks import predicted_masks
+
+
+class Variant(NamedTuple):
+    """A training.
+
+    Attributes:
+        name: of the variant.
+        changes: of preset ``scenes``.
+        offline: whether segments, and what the head sees of them, come from the encoder as it was at the start, as if
+            they had been made before the training.
+    """
+
+    name: str
+    changes: Sequence[str] = ()
+    offline: bool = False
+
+
+VARIANTS = (
+    Variant("preset scenes: one local and one global view, online masks, K = 64"),
+    Variant("K = 128", ["head.clusters=128"]),
+    Variant("K = 512", ["head.clusters=512"]),
+    Variant("K = 1024", ["head.clusters=1024"]),
+    Variant("two local views, no global one", ["views.local_views=2", "views.global_views=0"]),
+    Variant("offline masks", offline=True),
+)
+
+
+def trained_row(variant: Variant, steps: int, run: Run) -> Row:
+    """Scores of the trained queries on scenes that nothing was trained on."""
+    asked = [f"optimizer.steps={steps}", f"run.seed={run.seed}", f"run.panels_every={steps}", f"run.save_every={steps}"]
+    settings = load_training("scenes", [*asked, *variant.changes])
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        training = TrainRun(settings, Path(folder) / "run", Processes(run.device), Console(quiet=True))
+        teacher = training.parts.teacher
+        encoder = teacher.model.encoder
+        # nothing else reads the teacher's keys
+        keys = copy.deepcopy(encoder).keys if variant.offline else encoder.keys
+        with patch.object(encoder, "keys", keys):
+            training.train()
+    minutes = (time.monotonic() - began) / 60
+    exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, run.device)
+    queries = settings.decoder.instance_queries
+    scores = exam.scores(partial(predicted_masks, teacher.model, num_instance=queries))
+    return {"table": "training", "choice": variant.name, **asdict(scores), "steps": steps, "minutes": minutes}

@@ -1,0 +1,96 @@
+"""A network that has to give back what it was given, through a pooling layer."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.nn import GCNConv
+
+from benchmarks.gnn.kept_fraction import match_kept_fraction
+from benchmarks.gnn.training import batches_of
+
+
+class Autoencoder(nn.Module):
+    """Two convolutions, a pooling layer, one convolution of what is left, the way back, two convolutions.
+
+    Args:
+        in_channels: of the node features.
+        channels: of the hidden ones.
+        make_pool: makes the pooling layer.
+    """
+
+    def __init__(self, in_channels: int, channels: int, make_pool: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        sizes = [in_channels, channels, channels, channels]
+        self.convs = nn.ModuleList([GCNConv(size, channels) for size in sizes])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(channels) for _ in sizes])
+        self.pool = make_pool()
+        self.last = GCNConv(channels, in_channels)
+
+    def forward(self, data: Batch) -> tuple[Tensor, Tensor, int]:
+        """Reconstructed features, what the pooling layer adds to the loss, and how many nodes it left."""
+        x = self._convolve(1, self._convolve(0, data.x, data.edge_index), data.edge_index)
+        coarse = self.pool(x, data.edge_index, None, data.batch)
+        left = self._convolve(2, coarse.x, coarse.edge_index, coarse.edge_weight)
+        x = self._convolve(3, coarse.lift(left), data.edge_index)
+        extra = x.new_zeros(()) if coarse.loss is None else coarse.loss
+        return self.last(x, data.edge_index), extra, coarse.x.size(0)
+
+    def _convolve(self, place: int, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        found: Tensor = self.norms[place](self.convs[place](x, edge_index, edge_weight)).relu()
+        return found
+
+
+def reconstruct(
+    network: Autoencoder,
+    training: Sequence[Data],
+    test: Sequence[Data],
+    *,
+    epochs: int,
+    lr: float,
+    seed: int,
+    batch_size: int = 64,
+    matched: float | None = None,
+) -> tuple[float, float]:
+    """Trains by the mean squared error of the node features.
+
+    Args:
+        network: to train.
+        training: graphs to learn from.
+        test: graphs to report.
+        epochs: how many.
+        lr: of Adam.
+        seed: of the order of the graphs.
+        batch_size: in graphs.
+        matched: fraction of the nodes that a layer with a threshold is to keep.
+
+    Returns:
+        Mean squared error on the test graphs as a share of the variance of their features, and the fraction of their
+        nodes that was left.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(network.parameters(), lr=lr)
+    some = list(batches_of(training[: 2 * batch_size], batch_size))
+    for _ in range(epochs):
+        if matched is not None:
+            match_kept_fraction(network, [network.pool], some, matched)
+        network.train()
+        for batch in batches_of(training, batch_size, generator=generator):
+            found, extra, _ = network(batch)
+            loss = F.mse_loss(found, batch.x) + extra
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return _score(network, list(batches_of(test, batch_size)))
+
+
+@torch.no_grad()
+def _score(network: Autoencoder, batches: Sequence[Batch]) -> tuple[float, float]:
+    network.eval()
+    x = torch.cat([batch.x for batch in batches])
+    found = [network(batch) for batch in batches]
+    error = F.mse_loss(torch.cat([features for features, *_ in found]), x)
+    variance = x.var(dim=0, correction=0).mean()
+    return float(error / variance), sum(left for *_, left in found) / x.size(0)

@@ -1,0 +1,72 @@
+"""From masks over the token grid to scored masks over the photo, in two ways that are the same for every method."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from segmentation import load_preset
+from segmentation.export.coco import coco_annotations
+from segmentation.segments.candidates import Candidates
+from segmentation.segments.cues import Cues
+from segmentation.segments.find import find_segments
+from segmentation.segments.pixel_masks import enlarged_masks
+from segmentation.segments.rle import encode_masks
+from segmentation.segments.score import segment_score
+from segmentation.segments.segment import PhotoMasks
+
+Treatment = Callable[[Tensor, Tensor, np.ndarray], list[dict[str, Any]]]
+
+
+def as_found(masks: Tensor, tokens: Tensor, photo: np.ndarray) -> list[dict[str, Any]]:
+    """Enlarged bilinearly, all of one score, in the order in which they were found: what the papers compare."""
+    pixels = _pixels(photo)
+    parts = enlarged_masks(masks.float(), pixels, refine=False)
+    rles = [rle for part in parts for rle in encode_masks(part > 0.5)]
+    areas, boxes = coco_mask.area(rles).tolist() if rles else [], coco_mask.toBbox(rles).tolist() if rles else []
+    return [
+        {
+            "category_id": 1,
+            "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
+            "bbox": box,
+            "area": int(area),
+            "iscrowd": 0,
+            "score": 1.0,
+        }
+        for rle, area, box in zip(rles, areas, boxes, strict=True)
+        if area
+    ]
+
+
+def as_ours(
+    masks: Tensor,
+    tokens: Tensor,
+    photo: np.ndarray,
+    *,
+    refine: bool = True,
+    score: Callable[[Cues], Tensor] = segment_score,
+) -> list[dict[str, Any]]:
+    """Scored, chosen among and refined as the pseudo-masks of :mod:`segmentation` are."""
+    settings = replace(load_preset("photos"), semantic=False, refine=refine)
+    count = len(masks)
+    candidates = Candidates(
+        masks,
+        torch.ones(count, 1, dtype=torch.bool),
+        torch.full((count,), -1),
+        tokens.new_zeros(count, 1),
+        torch.zeros(1, *masks.shape[1:], dtype=torch.long),
+    )
+    segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, score)
+    height, width = photo.shape[:2]
+    return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
+
+
+TREATMENTS: dict[str, Treatment] = {"as found": as_found, "scored, chosen and refined": as_ours}
+
+
+def _pixels(photo: np.ndarray) -> Tensor:
+    return torch.from_numpy(photo).permute(2, 0, 1).float().div_(255)

@@ -1,0 +1,30 @@
+"""TokenCut (Wang et al., CVPR 2022): one object a photo, by one normalised cut."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from benchmarks.peers.normalized_cut import alike, cut_vector, part_around
+
+
+def token_cut(
+    tokens: Float[Tensor, "tokens channels"], grid: tuple[int, int], *, tau: float = 0.2, solver: str = "eigh"
+) -> Bool[Tensor, "1 rows columns"]:
+    """The object of a photo.
+
+    The cut is at the mean of the eigenvector; the object is on the side of its largest absolute value, the part of it
+    that holds that token.
+
+    Args:
+        tokens: unit length, row by row.
+        grid: rows and columns.
+        tau: tokens whose cosine is larger are alike.
+        solver: of :data:`~benchmarks.peers.eigenvector.SOLVERS`.
+    """
+    vector = cut_vector(alike(tokens, tau), solver)
+    seed = int(np.abs(vector).argmax())
+    side = vector > vector.mean()
+    if not side[seed]:
+        side = ~side
+    return torch.from_numpy(part_around(side.reshape(grid), seed)[None])

@@ -1,0 +1,85 @@
+"""Photos with ground truth, and their keys at every size that is asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from segmentation import MaskSettings, PseudoMasker, TokenEncoder
+from segmentation.data.decode import read_photo
+from segmentation.data.photos import find_photos
+from segmentation.data.resize import token_grid
+from segmentation.metrics.instance import evaluate_instances
+
+_PATH = click.Path(exists=True, path_type=Path)
+_OPTIONS = (
+    click.option("--photos", "folder", required=True, type=_PATH, help="Folder of photos."),
+    click.option("--ground-truth", required=True, type=_PATH, help="Their objects, in COCO's format."),
+    click.option("--encoder", required=True, help="Vision transformer, by timm's name."),
+    click.option("--weights", type=_PATH, help="Its weights."),
+    click.option("--limit", type=click.IntRange(1), help="Only the first photos."),
+)
+
+
+def photo_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of what is segmented: photos, their objects, an encoder."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass
+class Photos:
+    """The photos and, for each size asked for, their keys and the milliseconds a photo that they took."""
+
+    names: list[str]
+    arrays: list[np.ndarray]
+    encoder: TokenEncoder
+    device: torch.device
+    keys: dict[int, tuple[list[Tensor], float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, folder: Path, encoder: str, weights: Path | None, device: torch.device, limit: int | None = None
+    ) -> "Photos":
+        """The first photos of a folder."""
+        files = list(find_photos([folder]))[:limit]
+        try:
+            model = TokenEncoder(encoder, weights)
+        except (ValueError, OSError) as error:
+            raise click.UsageError(str(error)) from error
+        return cls([file.name for file in files], [read_photo(file.path) for file in files], model, device)
+
+    def encoded(self, settings: MaskSettings) -> tuple[list[Tensor], float]:
+        """Keys at a size, and the milliseconds a photo that they took."""
+        if settings.size not in self.keys:
+            masker = PseudoMasker(self.encoder, settings=settings, device=self.device)
+            keys = [masker.encode([photo])[0] for photo in self.arrays]
+            self.keys[settings.size] = keys, 1000 * masker.costs.seconds["encode"] / len(keys)
+        return self.keys[settings.size]
+
+    def grids(self, size: int) -> list[tuple[int, int]]:
+        """Rows and columns of the tokens of each photo."""
+        patch = self.encoder.patch_size
+        return [token_grid(array.shape[0], array.shape[1], size, patch) for array in self.arrays]
+
+
+def scored(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> dict[str, Any]:
+    """COCO's class-agnostic numbers of the masks of each photo, and how many there are."""
+    images = [
+        {"id": place, "file_name": name, "width": array.shape[1], "height": array.shape[0]}
+        for place, (name, array) in enumerate(zip(photos.names, photos.arrays, strict=True), start=1)
+    ]
+    flat = [{**each, "image_id": place} for place, own in enumerate(annotations, start=1) for each in own]
+    numbered = [{**each, "id": number} for number, each in enumerate(flat, start=1)]
+    scores = evaluate_instances(ground_truth, {"images": images, "annotations": numbered}, class_agnostic=True)
+    return {
+        **{name: scores.mask[name] for name in ("AP", "AP50", "AP75", "AR10", "AR100", "APS", "APM", "APL")},
+        "best_overlap": scores.best_overlap,
+        "masks": len(numbered) / len(images),
+    }

@@ -1,0 +1,126 @@
+"""The tables of every benchmark."""
+
+from collections.abc import Sequence
+
+from benchmarks.report_columns import Column, Pivot, Row, Table, number, percent, text
+from benchmarks.report_peers import PEER_TABLES
+
+
+def spent(row: Row) -> str:
+    """Time and memory of a layer, or why there are none."""
+    if row["reason"] is not None:
+        return row["reason"]
+    return f"{number('forward_ms')(row)} + {number('backward_ms')(row)} ms, {number('peak_mib')(row)} MiB"
+
+
+def stage(row: Row) -> str:
+    """A stage of a training step; of the whole step also what it was."""
+    if row["stage"] != "whole step":
+        return str(row["stage"])
+    photos = "1 photo" if row["batch_size"] == 1 else f"{row['batch_size']} photos"
+    return f"whole step: {photos}, {row['segments']:.0f} segments each, load before: {row['load']:.1f}"
+
+
+OAP = Table(
+    lambda row: True,
+    [
+        Column("features", lambda row: row["features"]),
+        Column("tokens x channels", lambda row: f"{row['tokens']:,} x {row['channels']}"),
+        Column("F Fᵀ, ms", number("product_ms")),
+        Column("five levels, ms", number("instance_ms")),
+        Column("and semantic, ms", number("semantic_ms")),
+        Column("/ F Fᵀ", number("instance_ratio", 3, "x")),
+        Column("and semantic / F Fᵀ", number("semantic_ratio", 3, "x")),
+        Column("literal dense / ours (instance)", number("dense_ratio", 3, "x")),
+        Column("peak memory, copies of A", number("peak_copies")),
+    ],
+)
+
+QUALITY = Table(
+    lambda row: True,
+    [
+        Column("choice", text("choice")),
+        *(Column(key, number(key)) for key in ("AP", "AP50", "AR100", "APS", "APM", "APL")),
+        Column("best overlap", number("best_overlap")),
+        Column("masks a photo", number("masks")),
+    ],
+)
+
+TRAIN_COST = Table(
+    lambda row: True,
+    [
+        Column("stage", stage),
+        Column("ms", number("ms")),
+        Column("images/s", number("images_per_second")),
+        Column("share of the step", percent("share")),
+        Column("peak memory, MiB", number("peak_mib")),
+    ],
+)
+
+OVERFIT = Table(
+    lambda row: True,
+    [
+        Column("what is trained", text("variant")),
+        Column("steps", text("steps")),
+        Column("minutes", number("minutes", 2)),
+        Column("segments a photo", number("segments")),
+        Column("IoU of matched masks", number("overlap")),
+        Column("same cluster", percent("agreement")),
+        Column("largest cluster", percent("largest_cluster")),
+        Column("both at 0.9 from step", number("reached")),
+    ],
+)
+
+TABLES: dict[str, Sequence[Table | Pivot]] = {
+    "components": [
+        Table(
+            lambda row: True,
+            [
+                Column("graph", text("case")),
+                Column("rounds", text("rounds")),
+                Column("SciPy's best call, ms", number("scipy_best_ms")),
+                Column("which", text("scipy_best_call")),
+                Column("as PyG calls it, ms", number("pyg_ms")),
+                Column("ours, ms", number("ours_ms")),
+                Column("static form, ms", number("static_ms")),
+                Column("ours / SciPy's best", number("ours_ratio", 3, "x")),
+            ],
+        )
+    ],
+    "oap_cost": [OAP],
+    "overfit": [OVERFIT],
+    "pseudo_mask_quality": [QUALITY],
+    "train_cost": [TRAIN_COST],
+    **PEER_TABLES,
+    "pooling_cost": [
+        Table(
+            lambda row: row["table"] == "budgets" and row["against"] == "TopKPooling",
+            [
+                Column("layer, on 16 grids of 784 nodes, d = 64", text("layer")),
+                Column("nodes left of 12,544", number("nodes_left", 4)),
+                Column("forward, ms", number("forward_ms")),
+                Column("/ TopK", number("forward_ratio", 3, "x")),
+                Column("forward and backward, ms", number("both_ms")),
+                Column("/ TopK", number("both_ratio", 3, "x")),
+            ],
+        ),
+        Table(
+            lambda row: row["table"] == "budgets" and row["against"] == "ClusterPooling",
+            [
+                Column("layer, on 16 grids of 784 nodes, d = 64", text("layer")),
+                Column("forward, ms", number("forward_ms")),
+                Column("ClusterPooling, ms", number("other_ms")),
+                Column("faster by", number("speedup", 3, "x")),
+            ],
+        ),
+        Table(
+            lambda row: row["table"] == "layers",
+            [
+                Column("layer", text("layer")),
+                Column("graph", text("graph")),
+                Column("nodes", lambda row: f"{row['nodes']:,}"),
+                Column("forward + backward, peak memory; or why not", spent),
+            ],
+        ),
+    ],
+}
