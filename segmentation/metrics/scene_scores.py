@@ -78,7 +78,7 @@ class SceneExam:
             table += confusion_matrix(scene.semantic, labels, len(CATEGORIES), len(CATEGORIES))
             _add(quality, scene, self._panoptic(found, photo, confidence, mapping), mapping)
         masks = evaluate_instances(*_as_coco(self.scored, instances), class_agnostic=True).mask
-        panoptic = quality.scores().all
+        panoptic = quality.compute().all
         return SceneScores(
             AP=masks["AP"] or 0.0,
             AP50=masks["AP50"] or 0.0,
@@ -100,7 +100,7 @@ class SceneExam:
             quality = _quality()
             for scene, photo, found in seen:
                 _add(quality, scene, self._panoptic(found, photo, confidence, mapping), mapping)
-            panoptic = quality.scores().all
+            panoptic = quality.compute().all
             best = max(best, (0.0 if panoptic is None else panoptic.pq, confidence))
         return mapping, best[1]
 
@@ -153,7 +153,7 @@ def _add(quality: PanopticQuality, scene: Scene, found: Panoptic, mapping: Clust
                 continue
             first_of[category] = segment.id
         predicted.append(PredictedSegment(segment.id, category))
-    quality.add(scene.panoptic, truth, ids, predicted)
+    quality.update(scene.panoptic, truth, ids, predicted)
 
 
 def _as_coco(
