@@ -43,7 +43,8 @@ class AveragePrecision:
     """Average precision and recall by COCO's protocol, photo by photo.
 
     The numbers are pycocotools', to the last digit, but photos are seen one at a time, objects of several processes can
-    be merged, and photos can be weighted: their resampling gives confidence intervals (:mod:`segmentation.metrics.bootstrap`).
+    be merged, and photos can be weighted: their resampling gives confidence intervals
+        (:mod:`segmentation.metrics.bootstrap`).
 
     Args:
         categories: ids of the categories, over which precision is averaged.
@@ -198,7 +199,8 @@ class AveragePrecision:
         found = [predictions[place] for place in order.tolist()]
         crowd = np.array([bool(row["iscrowd"]) for row in objects], dtype=bool)
         key = "segmentation" if self.iou_type == "mask" else "bbox"
-        shapes, own = [row[key] for row in found], [row[key] for row in objects]
+        shapes: Any = [row[key] for row in found]
+        own: Any = [row[key] for row in objects]
         if self.iou_type == "box":
             shapes, own = (np.array(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (shapes, own))
             areas = shapes[:, 2] * shapes[:, 3]

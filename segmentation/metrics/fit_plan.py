@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from graphpool.checks import check_choice, check_number
-from segmentation.metrics.mapping import RULES
+from segmentation.metrics.mapping import RULES, ClusterMapping
 from segmentation.metrics.photo_matching import counted
 
 FIT_ON = ("held-out", "scored")
@@ -18,8 +18,8 @@ class FitPlan:
 
     Attributes:
         rule: see :func:`~segmentation.metrics.mapping.fit_mapping`.
-        fit_on: ``held-out``, a part of the photos that is not scored, or ``scored``, the scored photos themselves, as the
-            literature does.
+        fit_on: ``held-out``, a part of the photos that is not scored, or ``scored``, the scored photos themselves, as
+            the literature does.
         share: of the photos that are held out, evenly spread over their order.
 
     Raises:
@@ -53,8 +53,8 @@ class FitPlan:
         fitted = [photo for photo, is_held in zip(photos, held, strict=True) if is_held]
         if not fitted or len(fitted) == len(photos):
             raise ValueError(
-                f"{counted(len(photos), 'photo')} cannot be parted into {self.share:g} to fit the mapping on and the rest "
-                "to score; use more photos, another split's mapping (--mapping FILE), or --fit-on scored"
+                f"{counted(len(photos), 'photo')} cannot be parted into {self.share:g} for the mapping and the rest to "
+                "score; use more photos, another split's mapping (--mapping FILE), or --fit-on scored"
             )
         return fitted, [photo for photo, is_held in zip(photos, held, strict=True) if not is_held]
 
@@ -62,3 +62,16 @@ class FitPlan:
         """For the protocol of scores: what the mapping was fitted on."""
         photos = counted(fitted, "photo")
         return f"{photos} that are scored" if self.fit_on == "scored" else f"{photos} that are not scored"
+
+
+@dataclass(frozen=True)
+class FittedMapping:
+    """A mapping that was fitted by a plan on the same photos: those that it was fitted on are not scored again.
+
+    Attributes:
+        mapping: of clusters to classes.
+        plan: by which it was fitted.
+    """
+
+    mapping: ClusterMapping
+    plan: FitPlan

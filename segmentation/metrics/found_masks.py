@@ -24,7 +24,7 @@ class FoundMask:
 
     __slots__ = ("box", "label", "mask", "number", "score")
 
-    def __init__(self, number: int, label: Any, score: object, mask: object, box: object) -> None:
+    def __init__(self, number: int, label: Any, score: Any, mask: Any, box: Any) -> None:
         self.number, self.label, self.score, self.mask, self.box = number, label, score, mask, box
 
 
@@ -38,7 +38,8 @@ def checked_masks(found: Sequence[FoundMask], photo: Photo, source: str, *, has_
         has_masks: else a ``bbox`` is enough.
 
     Raises:
-        ValueError: no score or mask, a score that is no finite number, or a mask or box that cannot be one of this photo.
+        ValueError: no score or mask, a score that is no finite number, or a mask or box that cannot be one of this
+            photo.
     """
     return [
         _checked(mask, f"{source}: entry {mask.number} of photo {photo.name!r}", photo, has_masks) for mask in found
@@ -63,7 +64,7 @@ def _checked(found: FoundMask, where: str, photo: Photo, has_masks: bool) -> Row
         box = coco_mask.toBbox(rle).tolist()
     elif not is_box(box):
         raise ValueError(f"{where}: 'bbox' must be [x, y, width, height], got {_as_list(box)!r}")
-    return {"category_id": found.label, "segmentation": rle, "bbox": list(box), "score": float(found.score)}  # type: ignore[call-overload]
+    return {"category_id": found.label, "segmentation": rle, "bbox": list(box), "score": found.score}
 
 
 def _as_list(box: object) -> object:

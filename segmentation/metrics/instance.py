@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.metrics.average_precision import MAX_DETS
-from segmentation.metrics.fit_plan import FitPlan
+from segmentation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.metrics.found_masks import checked_masks
 from segmentation.metrics.ground_truth import GroundTruth, PhotoId, read_ground_truth
 from segmentation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
@@ -59,7 +59,7 @@ def evaluate_instances(
     *,
     class_agnostic: bool = False,
     kind: str = "instance",
-    mapping: ClusterMapping | FitPlan | None = None,
+    mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
     workers: int | None = 1,
     progress: bool = False,
 ) -> InstanceScores:
@@ -79,8 +79,8 @@ def evaluate_instances(
             and the ``category_id`` of predictions must be the ground truth's, or there is a mapping.
         kind: predictions that have a ``kind`` count if it is this one: ``instance``, ``semantic`` or ``all``.
         mapping: the ``category_id`` of predictions is a cluster (that of their file's ``categories``, where these have
-            a ``cluster``), and this says what it stands for, or how to find out. Predictions of clusters that stand for no
-            category find nothing.
+            a ``cluster``), and this says what it stands for, or how to find out. Predictions of clusters that stand for
+            no category find nothing. Where all categories are one, a fitted mapping only says which photos are scored.
         workers: number of processes; ``None`` for as many as are worth it.
         progress: shows a bar on standard error.
 
@@ -101,7 +101,7 @@ def evaluate_instances(
         >>> scores.best_overlap, scores.mask["AR100"], scores.mask["APL"]
         (75.0, 60.0, None)
     """
-    if class_agnostic and mapping is not None:
+    if class_agnostic and not isinstance(mapping, FittedMapping | None):
         raise ValueError("'mapping' must be None where every category is one ('class_agnostic'), got one")
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else read_ground_truth(ground_truth)
     labels = "none" if class_agnostic else "categories" if mapping is None else "clusters"
@@ -111,6 +111,9 @@ def evaluate_instances(
     if isinstance(mapping, FitPlan):
         fitted, keys = mapping.split(keys)
         mapping = fit_instance_mapping(truth, found, mapping, fitted, workers=workers, progress=progress)
+    elif isinstance(mapping, FittedMapping):
+        keys = mapping.plan.split(keys)[1]
+        mapping = None if class_agnostic else mapping.mapping
     facts: dict[str, Any] = {}
     if mapping is not None:
         facts = _map_categories(mapping, truth, found, keys)

@@ -77,7 +77,7 @@ def voted_instances(
     num_classes: int,
     num_clusters: int,
 ) -> Int64[np.ndarray, "classes clusters_and_none"]:
-    """The votes of one photo: each true box gives one for its class to every prediction that overlaps it by more than 0.7.
+    """The votes of one photo: a true box gives one to every prediction that overlaps it by more than 0.7.
 
     Predictions with a score below 0.6 get none. These are the numbers of U2Seg's released code.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
@@ -49,8 +49,9 @@ def fit_instance_mapping(
 ) -> ClusterMapping:
     """The categories that fit the clusters best, on some photos.
 
-    By ``vote``, boxes vote (:func:`~segmentation.metrics.instance_counts.voted_instances`); else predictions and objects
-    that overlap by more than half are matched (:func:`~segmentation.metrics.instance_counts.matched_instances`).
+    By ``vote``, boxes vote (:func:`~segmentation.metrics.instance_counts.voted_instances`); else predictions and
+    objects that overlap by more than half are matched
+    (:func:`~segmentation.metrics.instance_counts.matched_instances`).
 
     Args:
         truth: the ground truth.
@@ -89,7 +90,7 @@ def _count(
         true = [row for row in objects if not row["iscrowd"]]
         if not true or not rows:
             continue
-        shapes = [[row[key] for row in part] for part in (true, rows)]
+        shapes: list[Any] = [[row[key] for row in part] for part in (true, rows)]
         if key == "bbox":
             shapes = [np.array(boxes, dtype=np.float64) for boxes in shapes]
         overlaps = np.asarray(coco_mask.iou(*shapes, [0] * len(rows)))

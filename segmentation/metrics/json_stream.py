@@ -38,9 +38,9 @@ def stream_rows(path: Path, key: str, each: Callable[[int, Any], None]) -> dict[
     """
     with path.open(encoding="utf-8") as file:
         text = _Text(file)
+        rest: dict[str, Any] | None = None
         if text.next() == "[":
             _each_entry(text, each)
-            rest = None
         elif text.next() == "{":
             rest = {}
             for name in _keys(text):

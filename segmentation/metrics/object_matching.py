@@ -53,7 +53,7 @@ def match_objects(
     Example:
         >>> overlaps, ones = np.array([[0.8], [0.7]]), np.ones(1)
         >>> found = match_objects(overlaps, np.array([0.9, 0.4]), 50 * np.ones(2), 50 * ones, ones < 0)
-        >>> found.flags[0, :, 0].tolist(), found.objects.tolist()  # at 0.5 ... 0.95; small, but neither medium nor large
+        >>> found.flags[0, :, 0].tolist(), found.objects.tolist()  # small, neither medium nor large
         ([1, 1, 1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0])
     """
     ignored_object = crowd | _outside(object_areas)

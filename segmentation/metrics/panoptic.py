@@ -128,7 +128,8 @@ class PanopticQuality:
             for category, row in zip(self._is_thing, qualities, strict=True)
         }
         classless = sum(photo.classless for photo in self._photos)
-        return PanopticScores(*(self._mean(qualities, kind) for kind in (None, True, False)), per_class, classless)
+        every, things, stuff = (self._mean(qualities, kind) for kind in (None, True, False))
+        return PanopticScores(every, things, stuff, per_class, classless)
 
     def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> dict[str, Float[np.ndarray, " samples"]]:
         """``PQ``, ``SQ`` and ``RQ`` of all classes if each photo were there so many times; NaN where none has one.

@@ -11,7 +11,7 @@ from jaxtyping import Integer
 
 from graphpool.checks import check_choice
 from segmentation.metrics.class_list import ClassList
-from segmentation.metrics.fit_plan import FitPlan
+from segmentation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.metrics.mapping import MOST, ClusterMapping, check_clusters
 from segmentation.metrics.panoptic import PanopticQuality, PanopticScores, Quality
 from segmentation.metrics.parallel import choose_workers, work_on
@@ -67,7 +67,7 @@ def evaluate_panoptic(
     predictions: str | Path,
     maps: str | Path | None = None,
     *,
-    mapping: ClusterMapping | FitPlan | None = None,
+    mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
     unmatched: str = "error",
     workers: int | None = 1,
     progress: bool = False,
@@ -76,21 +76,21 @@ def evaluate_panoptic(
 
     Args:
         truth: the data set.
-        predictions: a JSON file in COCO's panoptic format, or an output folder of ``segmentation.predict``. Photos without
-            an entry count as without segments.
+        predictions: a JSON file in COCO's panoptic format, or an output folder of ``segmentation.predict``. Photos
+            without an entry count as without segments.
         maps: folder of the maps; else the folder of the file's name beside it.
-        mapping: the ``category_id`` of a segment is a cluster (that of its category, where the file's ``categories`` have a
-            ``cluster``), and this says what it stands for, or how to find out: from the pixels that classes and clusters
-            share, things and stuff apart where the categories say what a cluster is. Then all stuff of one class is one
-            segment, and segments of clusters without a class are told as such.
-        unmatched: segments of clusters without a class cover what they cover (``error``): true segments below are missed.
-            Or their pixels do not count (``ignore``), as if they were void.
+        mapping: the ``category_id`` of a segment is a cluster (that of its category, where the file's ``categories``
+            have a ``cluster``), and this says what it stands for, or how to find out: from the pixels that classes and
+            clusters share, things and stuff apart where the categories say what a cluster is. Then all stuff of one
+            class is one segment, and segments of clusters without a class are told as such.
+        unmatched: segments of clusters without a class cover what they cover (``error``): true segments below are
+            missed. Or their pixels do not count (``ignore``), as if they were void.
         workers: number of processes; ``None`` for as many as are worth it.
         progress: shows a bar on standard error.
 
     Raises:
-        ValueError: predictions that are not in the format, a map that is missing, cannot be read, or has another size or
-            other ids than its entry. The message names the file and the entry.
+        ValueError: predictions that are not in the format, a map that is missing, cannot be read, or has another size
+            or other ids than its entry. The message names the file and the entry.
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     names = {photo.image_id: photo.name for photo in truth.photos}
@@ -100,6 +100,8 @@ def evaluate_panoptic(
     if isinstance(mapping, FitPlan):
         fitted, photos = mapping.split(photos)
         mapping = fit_panoptic_mapping(truth.classes, found, fitted, mapping, workers=workers, progress=progress)
+    elif isinstance(mapping, FittedMapping):
+        mapping, photos = mapping.mapping, mapping.plan.split(photos)[1]
     class_of, facts = _labels(truth.classes, found, photos, mapping)
     if mapping is not None:
         facts["mapping"]["unmatched"] = unmatched
@@ -148,16 +150,40 @@ def fit_panoptic_mapping(
         ValueError: a cluster that is no whole number, or a map that cannot be read.
     """
     labels = {segment.label for own in photos if own.found for segment in own.found.segments}
-    check_clusters(found.source, labels)
-    quality = SemanticQuality(len(classes), MOST)
-    title = "mapping" if progress else None
-    for part in work_on(partial(_pixels, classes), photos, len(photos), workers=workers, title=title):
-        quality.merge(part)
+    quality = cluster_pixels(classes, found, photos, workers=workers, progress=progress)
     allowed = np.ones((len(classes), MOST), dtype=bool)
     for cluster, kinds in found.kinds.items():
         if len(kinds) == 1 and cluster in labels:
             allowed[:, cluster] = np.array(classes.is_thing) == next(iter(kinds))
     return fit_pixel_mapping(quality, classes, plan.rule, plan.describe(len(photos)), allowed)
+
+
+def cluster_pixels(
+    classes: ClassList,
+    found: PredictedSegments,
+    photos: Sequence[PhotoSegments],
+    *,
+    workers: int = 1,
+    progress: bool = False,
+) -> SemanticQuality:
+    """The pixels that classes and the clusters of predicted segments share.
+
+    Args:
+        classes: of the data set.
+        found: the predictions.
+        photos: to look at.
+        workers: number of processes.
+        progress: shows a bar.
+
+    Raises:
+        ValueError: a cluster that is no whole number, or a map that cannot be read.
+    """
+    check_clusters(found.source, {segment.label for own in photos if own.found for segment in own.found.segments})
+    quality = SemanticQuality(len(classes), MOST)
+    title = "mapping" if progress else None
+    for part in work_on(partial(_pixels, classes), photos, len(photos), workers=workers, title=title):
+        quality.merge(part)
+    return quality
 
 
 def _labels(
@@ -233,9 +259,12 @@ def _join_stuff(
     kept = []
     for place, segment in enumerate(segments, start=1):
         category = segment.category
-        if category is None or classes.is_thing[category] or not there[place]:
-            kept.append(segment)
-        elif first.setdefault(category, segment.id) == segment.id:
+        if (
+            category is None
+            or classes.is_thing[category]
+            or not there[place]
+            or first.setdefault(category, segment.id) == segment.id
+        ):
             kept.append(segment)
         else:
             ids = np.where(ids == segment.id, first[category], ids)

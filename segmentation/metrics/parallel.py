@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -16,6 +16,7 @@ from graphpool.checks import check_count
 
 Item = TypeVar("Item")
 Part = TypeVar("Part")
+Done = Generator[tuple[int, Part], None, None]
 _PORTION = 16  # photos that travel together
 _WORTH_IT = 200  # photos a process, below which starting it takes longer than it saves
 
@@ -73,14 +74,12 @@ def _portions(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield portion
 
 
-def _here(work: Callable[[Sequence[Item]], Part], portions: Iterator[list[Item]]) -> Iterator[tuple[int, Part]]:
+def _here(work: Callable[[Sequence[Item]], Part], portions: Iterator[list[Item]]) -> Done[Part]:
     for portion in portions:
         yield len(portion), work(portion)
 
 
-def _elsewhere(
-    work: Callable[[Sequence[Item]], Part], portions: Iterator[list[Item]], workers: int
-) -> Iterator[tuple[int, Part]]:
+def _elsewhere(work: Callable[[Sequence[Item]], Part], portions: Iterator[list[Item]], workers: int) -> Done[Part]:
     # a process that is forked from one with threads, of which torch and the bar have some, may hang
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":

@@ -75,8 +75,8 @@ def find_maps(folder: Path, names: Sequence[str], key: Callable[[str], str]) -> 
         notes.append(f"{counted(len(strangers), 'map')} in {folder} of no photo, left out: {some_of(strangers)}")
     if missing:
         notes.append(
-            f"{len(missing):,} of the {counted(len(names), 'photo')} without a map in {folder}, all of their pixels are "
-            f"wrong: {some_of(missing)}"
+            f"{len(missing):,} of the {counted(len(names), 'photo')} without a map in {folder}, all of their pixels "
+            f"are wrong: {some_of(missing)}"
         )
     return PredictedMaps(file_of, missing, tuple(notes))
 

@@ -69,8 +69,8 @@ def read_segments(
         clusters: labels are the clusters of the categories, where the file says which.
 
     Raises:
-        ValueError: a file that is not in the format, no photo in common, a map that is missing, a map without an entry, or
-            two entries of one photo. The message names the file and the entry.
+        ValueError: a file that is not in the format, no photo in common, a map that is missing, a map without an entry,
+            or two entries of one photo. The message names the file and the entry.
     """
     file = predictions / _OWN_FILE if predictions.is_dir() else predictions
     if not file.is_file():
@@ -138,7 +138,7 @@ def _notes(match: PhotoMatch, number: int, missing: Sequence[str]) -> tuple[str,
         )
     if missing:
         notes.append(
-            f"{len(missing):,} of the {counted(number, 'photo')} of the ground truth not in the predictions, counted as "
-            f"without segments: {some_of(missing)}"
+            f"{len(missing):,} of the {counted(number, 'photo')} of the ground truth not in the predictions, counted "
+            f"as without segments: {some_of(missing)}"
         )
     return tuple(notes)

@@ -95,7 +95,8 @@ def match_segments(
         array([0.66666667])
     """
     truth = _read("truth", truth_ids, truth_segments, place_of)
-    found = _read("predicted", predicted_ids, predicted_segments, {**place_of, None: _CLASSLESS})
+    of_found: dict[int | None, int] = {**place_of, None: _CLASSLESS}
+    found = _read("predicted", predicted_ids, predicted_segments, of_found)
     if truth_ids.shape != predicted_ids.shape:
         raise ValueError(
             f"'truth_ids' and 'predicted_ids' must have one size, got {truth_ids.shape} and {predicted_ids.shape}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphpool.checks import check_choice
 from segmentation.metrics.class_list import ClassList
-from segmentation.metrics.fit_plan import FitPlan
+from segmentation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.metrics.mapping import MOST, ClusterMapping, fit_mapping
 from segmentation.metrics.parallel import choose_workers, work_on
 from segmentation.metrics.predicted_maps import centre_square, find_maps, read_map
@@ -63,7 +63,7 @@ def evaluate_semantic(
     predictions: str | Path,
     *,
     labels: str = "classes",
-    mapping: ClusterMapping | FitPlan | None = None,
+    mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
     unmatched: str = "error",
     crop: int | None = None,
     workers: int | None = 1,
@@ -73,8 +73,9 @@ def evaluate_semantic(
 
     Args:
         truth: the data set.
-        predictions: folder of PNG files (or an output folder of ``segmentation.predict``), named as the photos are, of the
-            size of the truth: a label for each pixel, of 8 bits (255 for none) or of 16 (65535 for none). Photos without
+        predictions: folder of PNG files (or an output folder of ``segmentation.predict``), named as the photos are, of
+            the size of the truth: a label for each pixel, of 8 bits (255 for none) or of 16 (65535 for none). Photos
+                without
             one count as wrong.
         labels: of the predictions are places of ``classes``, labels of the ``dataset``'s own files, or ``clusters``.
         mapping: says what clusters stand for, or how to find out; needed for clusters, and for them only.
@@ -85,8 +86,8 @@ def evaluate_semantic(
         progress: shows a bar on standard error.
 
     Raises:
-        ValueError: no maps, a map that cannot be read, of another size than the truth, or with labels that there are not.
-            The message names the file.
+        ValueError: no maps, a map that cannot be read, of another size than the truth, or with labels that there are
+            not. The message names the file.
     """
     check_choice("labels", labels, LABELS)
     check_choice("unmatched", unmatched, UNMATCHED)
@@ -97,10 +98,12 @@ def evaluate_semantic(
     maps = find_maps(Path(predictions), [photo.name for photo in truth.photos], truth.key)
     photos = [PhotoMaps(photo, maps.file_of.get(photo.name)) for photo in truth.photos]
     places = range(len(photos))
+    fitted: list[int] = []
+    scored = list(places)
     if isinstance(mapping, FitPlan):
         fitted, scored = mapping.split(places)
-    else:
-        fitted, scored = [], list(places)
+    elif isinstance(mapping, FittedMapping):
+        mapping, scored = mapping.mapping, mapping.plan.split(places)[1]
     predicted = MOST if labels == "clusters" else len(truth.classes)
     portions = work_on(
         partial(count_pixels, truth.classes, labels, predicted, crop),

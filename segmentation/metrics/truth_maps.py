@@ -140,7 +140,7 @@ def read_png(file: Path) -> np.ndarray:
             values = np.array(image)
     except Exception as error:  # damaged files make Pillow raise errors of nearly every type
         raise ValueError(f"{file} must be a picture, but cannot be read: {type(error).__name__} {error}") from error
-    if values.dtype == np.int32 and values.size and 0 <= values.min() and values.max() < 2**16:  # of 16 bits
+    if values.dtype == np.int32 and values.size and values.min() >= 0 and values.max() < 2**16:  # of 16 bits
         return values.astype(np.uint16)
     return values.astype(np.uint8) if values.dtype == bool else values
 

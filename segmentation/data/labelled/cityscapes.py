@@ -46,8 +46,8 @@ def photo_key(stem: str) -> str:
     """City, sequence and frame, whatever stands behind them.
 
     Example:
-        >>> photo_key("ulm_000003_000019_leftImg8bit"), photo_key("ulm/ulm_000003_000019_gtFine_labelIds"), photo_key("x")
-        ('ulm_000003_000019', 'ulm_000003_000019', 'x')
+        >>> [photo_key(stem) for stem in ("ulm_000003_000019_leftImg8bit", "ulm/ulm_000003_000019_pred", "x")]
+        ['ulm_000003_000019', 'ulm_000003_000019', 'x']
     """
     found = re.match(r"(?:.*/)?([^/]+_\d{6}_\d{6})", stem)
     return found.group(1) if found else stem

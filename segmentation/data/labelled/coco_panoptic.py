@@ -149,7 +149,8 @@ def _segments(where: str, infos: Any, classes: ClassList) -> tuple[TruthSegment,
     for info in checked_rows(f"{where}: segment {{}}", infos, "id", "category_id"):
         if info["category_id"] not in classes.place_of:
             raise ValueError(
-                f"{where}: segment {info['id']} is of category {info['category_id']!r}, which 'categories' does not have"
+                f"{where}: segment {info['id']} is of category {info['category_id']!r}, which 'categories' does not "
+                "have"
             )
         crowd = bool(info.get("iscrowd", 0))
         found.append(TruthSegment(info["id"], classes.place_of[info["category_id"]], crowd))

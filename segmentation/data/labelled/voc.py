@@ -39,12 +39,12 @@ def folder_of(root: Path, year: str, layout: str) -> Path:
 
 
 def read_boxes(root: Path, split: str) -> GroundTruth:
-    """The boxes of VOC 2007; ``trainval+test`` are both splits. Objects marked as difficult are neither found nor missed."""
+    """The boxes of VOC 2007; ``trainval+test`` are both splits. Difficult objects are neither found nor missed."""
     folder = folder_of(root, "2007", LAYOUT_2007)
     stems = [stem for part in split.split("+") for stem in _stems(root, folder / "ImageSets/Main", part, LAYOUT_2007)]
     files = [folder / "Annotations" / f"{stem}.xml" for stem in stems]
     require(root, LAYOUT_2007, *files)
-    categories = {number: name for number, name in enumerate(OBJECTS, start=1)}
+    categories = dict(enumerate(OBJECTS, start=1))
     photos: dict[PhotoId, Photo] = {}
     objects: list[dict[str, Any]] = []
     for stem, file in zip(stems, files, strict=True):
@@ -76,7 +76,7 @@ def read_instances(root: Path, split: str) -> GroundTruth:
             if not votes.any():
                 raise ValueError(f"object {number} of {object_file} is of no class in {class_file}")
             objects.append({"image_id": key, "category_id": int(votes.argmax()) + 1, **as_object(mask)})
-    return GroundTruth(photos, {number: name for number, name in enumerate(OBJECTS, start=1)}, objects)
+    return GroundTruth(photos, dict(enumerate(OBJECTS, start=1)), objects)
 
 
 def read_semantic(root: Path, split: str) -> SemanticTruth:
