@@ -24,6 +24,7 @@ from segmentation.evaluation.options import (
 from segmentation.evaluation.tables import print_hierarchy_scores
 from segmentation.evaluation.tasks import TASKS
 from segmentation.metrics import evaluate_hierarchies
+from segmentation.metrics.libraries import ENGINES
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,6 +46,13 @@ def evaluate() -> None:
     show_default=True,
     help="Which predictions count, where they have a kind.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="own",
+    show_default=True,
+    help="What counts the twelve numbers; the libraries are a check.",
+)
 @mapping_options(unmatched=False)
 @adding(*report_options, *table_options)
 def instance(**given: Any) -> None:
@@ -53,7 +61,7 @@ def instance(**given: Any) -> None:
     Predictions are a list of COCO results, a COCO-format file such as instances.json of segmentation.pseudo_masks, or
     an output folder of segmentation.predict.
     """
-    _run(lambda: run_task(TASKS["instance"], request_of(given, "class_agnostic", "kind"), report_of(given)))
+    _run(lambda: run_task(TASKS["instance"], request_of(given, "class_agnostic", "kind", "engine"), report_of(given)))
 
 
 @evaluate.command()

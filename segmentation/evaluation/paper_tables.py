@@ -3,10 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
-from segmentation.evaluation.tables import show
+from rich.console import Console
 
 Scores = Mapping[str, Any]
 TABLES = ("2", "3")
@@ -66,7 +63,7 @@ PARTS: dict[str, Sequence[Sequence[Column]]] = {
 
 
 def print_paper_table(number: str, found: Sequence[Scores]) -> None:
-    """One row of a table of the paper, its columns in the paper's order; a dash where no score fills them.
+    """One row of a table of the paper in Markdown, its columns in the paper's order; a dash where no score fills them.
 
     The paper does not say which of AP50 and AP the first two columns of Table 2 are; they are what CutLER's figures in
     them are.
@@ -76,12 +73,12 @@ def print_paper_table(number: str, found: Sequence[Scores]) -> None:
         found: scores as ``--json`` writes them, each with ``protocol`` and the ``column`` of its data set in it. Of two
             for the same column, the first counts.
     """
+    console = Console(highlight=False)
     for columns in PARTS[number]:
-        table = Table(box=SIMPLE_HEAD, title=f"Table {number}", title_justify="left")
-        for column in columns:
-            table.add_column(f"{column.group}\n{column.title}", justify="right")
-        table.add_row(*row_of(columns, found))
-        show(table)
+        titles = [f"{column.group}: {column.title}" for column in columns]
+        for cells in (titles, ["---:"] * len(columns), row_of(columns, found)):
+            console.print("| " + " | ".join(cells) + " |", markup=False, soft_wrap=True)
+        console.print()
 
 
 def row_of(columns: Sequence[Column], found: Sequence[Scores]) -> list[str]:

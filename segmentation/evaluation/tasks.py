@@ -100,6 +100,7 @@ class InstanceTask(Task):
             predictions / "instances.json" if predictions.is_dir() else predictions,
             class_agnostic=request.own.get("class_agnostic", False),
             kind=request.own.get("kind", "instance"),
+            engine=request.own.get("engine", "own"),
             mapping=mapping,
             workers=request.workers,
             progress=request.progress,

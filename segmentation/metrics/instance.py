@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from graphpool.checks import check_choice
 from segmentation.metrics.average_precision import MAX_DETS
 from segmentation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.metrics.found_masks import checked_masks
-from segmentation.metrics.ground_truth import GroundTruth, PhotoId, read_ground_truth
+from segmentation.metrics.ground_truth import GroundTruth, PhotoId, Row, read_ground_truth
 from segmentation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
 from segmentation.metrics.instance_quality import InstanceQuality
+from segmentation.metrics.libraries import ENGINES, library_numbers
 from segmentation.metrics.mapping import ClusterMapping
 from segmentation.metrics.parallel import choose_workers, work_on
 from segmentation.metrics.predictions import Predictions, Source, read_predictions
@@ -60,6 +62,7 @@ def evaluate_instances(
     class_agnostic: bool = False,
     kind: str = "instance",
     mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
+    engine: str = "own",
     workers: int | None = 1,
     progress: bool = False,
 ) -> InstanceScores:
@@ -81,6 +84,8 @@ def evaluate_instances(
         mapping: the ``category_id`` of predictions is a cluster (that of their file's ``categories``, where these have
             a ``cluster``), and this says what it stands for, or how to find out. Predictions of clusters that stand for
             no category find nothing. Where all categories are one, a fitted mapping only says which photos are scored.
+        engine: what counts the twelve numbers: ``own``, a photo at a time and in several processes, or, as a check on
+            it, ``pycocotools`` or ``faster-coco-eval``, in one process with everything in memory. They give the same.
         workers: number of processes; ``None`` for as many as are worth it.
         progress: shows a bar on standard error.
 
@@ -101,6 +106,7 @@ def evaluate_instances(
         >>> scores.best_overlap, scores.mask["AR100"], scores.mask["APL"]
         (75.0, 60.0, None)
     """
+    check_choice("engine", engine, ENGINES)
     if class_agnostic and not isinstance(mapping, FittedMapping | None):
         raise ValueError("'mapping' must be None where every category is one ('class_agnostic'), got one")
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else read_ground_truth(ground_truth)
@@ -128,9 +134,18 @@ def evaluate_instances(
     for part in portions:
         quality.merge(part)
     numbers = quality.compute()
+    mask, box = numbers.mask, numbers.box
+    if engine != "own":
+        rows = {photo: _rows(truth, found, photo, class_agnostic) for photo in keys}
+        mask, box = (
+            library_numbers(engine, truth, rows, shape, class_agnostic=class_agnostic)
+            if shape in quality.precision
+            else own
+            for shape, own in (("mask", mask), ("box", box))
+        )
     return InstanceScores(
-        mask=numbers.mask,
-        box=numbers.box,
+        mask=mask,
+        box=box,
         best_overlap=numbers.best_overlap,
         per_class={} if class_agnostic else _per_class(quality, truth),
         protocol={
@@ -141,6 +156,7 @@ def evaluate_instances(
             "best_overlap_objects": numbers.best_overlap_objects,
             "predictions_left_out": found.left_out,
             "max_dets": list(MAX_DETS),
+            "engine": engine,
             **facts,
         },
         notes=found.notes,
@@ -155,9 +171,18 @@ def _score(
     quality = InstanceQuality(categories, class_agnostic=class_agnostic, has_masks=has_masks)
     for photo, objects, found in photos:
         rows = checked_masks(found, photo, source, has_masks=has_masks)
-        # clusters that stand for no category
-        quality.update(photo, objects, [row for row in rows if class_agnostic or row["category_id"] is not None])
+        quality.update(photo, objects, _with_category(rows, class_agnostic))
     return quality
+
+
+def _with_category(rows: Sequence[Row], class_agnostic: bool) -> list[Row]:
+    """Those whose clusters stand for a category."""
+    return [row for row in rows if class_agnostic or row["category_id"] is not None]
+
+
+def _rows(truth: GroundTruth, found: Predictions, photo: PhotoId, class_agnostic: bool) -> list[Row]:
+    rows = checked_masks(found.found[photo], truth.photos[photo], found.source, has_masks=truth.has_masks)
+    return _with_category(rows, class_agnostic)
 
 
 def _map_categories(

@@ -65,7 +65,8 @@ def fit_instance_mapping(
         ValueError: a cluster that is no whole number, or a prediction that cannot be read.
     """
     labels = {mask.label for key in keys for mask in found.found[key]}
-    clusters = check_clusters(found.source, labels)
+    check_clusters(found.source, labels)
+    clusters = sorted(labels)
     portions = work_on(
         partial(_count, truth.classes, clusters, plan.rule, truth.has_masks, found.source),
         photos_of(truth, found, keys),
@@ -73,17 +74,28 @@ def fit_instance_mapping(
         workers=workers,
         title="mapping" if progress else None,
     )
-    counts = sum(portions, np.zeros((len(truth.classes), clusters + 1), np.int64))
+    counts = sum(portions, np.zeros((len(truth.classes), len(clusters) + 1), np.int64))
     classes = truth.classes
     return fit_mapping(
-        counts, plan.rule, names=classes.names, is_thing=classes.is_thing, fitted_on=plan.describe(len(keys))
+        counts,
+        plan.rule,
+        names=classes.names,
+        is_thing=classes.is_thing,
+        fitted_on=plan.describe(len(keys)),
+        clusters=clusters,
     )
 
 
 def _count(
-    classes: ClassList, clusters: int, rule: str, has_masks: bool, source: str, photos: Sequence[PhotoInstances]
+    classes: ClassList,
+    clusters: Sequence[int],
+    rule: str,
+    has_masks: bool,
+    source: str,
+    photos: Sequence[PhotoInstances],
 ) -> Int64[np.ndarray, "classes clusters_and_none"]:
-    counts = np.zeros((len(classes), clusters + 1), np.int64)
+    counts = np.zeros((len(classes), len(clusters) + 1), np.int64)
+    column = {cluster: place for place, cluster in enumerate(clusters)}
     key = "bbox" if rule == "vote" or not has_masks else "segmentation"
     for photo, objects, found in photos:
         rows = checked_masks(found, photo, source, has_masks=has_masks)
@@ -94,10 +106,11 @@ def _count(
         if key == "bbox":
             shapes = [np.array(boxes, dtype=np.float64) for boxes in shapes]
         overlaps = np.asarray(coco_mask.iou(*shapes, [0] * len(rows)))
-        places, labels = [classes.place_of[row["category_id"]] for row in true], [row["category_id"] for row in rows]
+        places = [classes.place_of[row["category_id"]] for row in true]
+        labels = [column[row["category_id"]] for row in rows]
         if rule == "vote":
             scores = [row["score"] for row in rows]
-            counts += voted_instances(overlaps, places, labels, scores, len(classes), clusters)
+            counts += voted_instances(overlaps, places, labels, scores, len(classes), len(clusters))
         else:
-            counts += matched_instances(overlaps, places, labels, len(classes), clusters)
+            counts += matched_instances(overlaps, places, labels, len(classes), len(clusters))
     return counts

@@ -139,6 +139,7 @@ def fit_mapping(
     is_thing: Sequence[bool] | None = None,
     allowed: Bool[np.ndarray, "classes clusters"] | None = None,
     fitted_on: str | None = None,
+    clusters: Sequence[int] | None = None,
 ) -> ClusterMapping:
     """The classes that fit the clusters best.
 
@@ -153,6 +154,7 @@ def fit_mapping(
         is_thing: of the classes, whether they are things or stuff.
         allowed: which clusters may stand for which classes, such as things and stuff apart; all by default.
         fitted_on: name of the photos that ``counts`` is of, for the record.
+        clusters: number of the cluster of each column, from 0 by default.
 
     Raises:
         TypeError: counts that are no integers.
@@ -186,7 +188,8 @@ def fit_mapping(
         left = (class_of < 0) & common.any(axis=0)
         class_of[left] = common[:, left].argmax(axis=0)
     found = {}
-    for cluster, place in enumerate(class_of.tolist()):
+    numbers = range(common.shape[1]) if clusters is None else clusters
+    for cluster, place in zip(numbers, class_of.tolist(), strict=True):
         if place < 0:
             found[cluster] = MappedCluster(None, str(cluster))
         else:

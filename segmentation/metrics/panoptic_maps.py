@@ -101,12 +101,14 @@ def evaluate_panoptic(
         fitted, photos = mapping.split(photos)
         mapping = fit_panoptic_mapping(truth.classes, found, fitted, mapping, workers=workers, progress=progress)
     elif isinstance(mapping, FittedMapping):
-        mapping, photos = mapping.mapping, mapping.plan.split(photos)[1]
+        photos = mapping.plan.split(photos)[1]
+        mapping = mapping.mapping
     class_of, facts = _labels(truth.classes, found, photos, mapping)
     if mapping is not None:
         facts["mapping"]["unmatched"] = unmatched
+    joined = mapping is not None or len(set(truth.classes.place_of.values())) < len(truth.classes.place_of)
     portions = work_on(
-        partial(_count, truth.classes, class_of, mapping is not None, unmatched == "ignore"),
+        partial(_count, truth.classes, class_of, joined, unmatched == "ignore"),
         photos,
         len(photos),
         workers=workers,

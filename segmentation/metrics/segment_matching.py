@@ -95,7 +95,9 @@ def match_segments(
         array([0.66666667])
     """
     truth = _read("truth", truth_ids, truth_segments, place_of)
-    of_found: dict[int | None, int] = {**place_of, None: _CLASSLESS}
+    of_found: dict[int | None, int] = {None: _CLASSLESS}
+    for category, place in place_of.items():
+        of_found[category] = place
     found = _read("predicted", predicted_ids, predicted_segments, of_found)
     if truth_ids.shape != predicted_ids.shape:
         raise ValueError(

@@ -103,7 +103,8 @@ def evaluate_semantic(
     if isinstance(mapping, FitPlan):
         fitted, scored = mapping.split(places)
     elif isinstance(mapping, FittedMapping):
-        mapping, scored = mapping.mapping, mapping.plan.split(places)[1]
+        scored = mapping.plan.split(places)[1]
+        mapping = mapping.mapping
     predicted = MOST if labels == "clusters" else len(truth.classes)
     portions = work_on(
         partial(count_pixels, truth.classes, labels, predicted, crop),
@@ -147,20 +148,15 @@ def fit_pixel_mapping(
         allowed: which clusters may stand for which classes, ``[classes, MOST]``.
     """
     clusters = quality.clusters()
-    table = quality.table()
-    counts = table[:, [*clusters, quality.num_predicted]]
-    chosen = None if allowed is None else allowed[:, clusters]
-    # of the clusters that there are, numbered anew: thousands that there are not would be in the way
-    fitted = fit_mapping(
-        counts, rule, names=classes.names, is_thing=classes.is_thing, allowed=chosen, fitted_on=fitted_on
+    return fit_mapping(
+        quality.table()[:, [*clusters, quality.num_predicted]],
+        rule,
+        names=classes.names,
+        is_thing=classes.is_thing,
+        allowed=None if allowed is None else allowed[:, clusters],
+        fitted_on=fitted_on,
+        clusters=clusters,
     )
-    named = {
-        cluster: fitted.clusters[place]
-        if fitted.class_of(place) is not None
-        else fitted.clusters[place]._replace(name=str(cluster))
-        for place, cluster in enumerate(clusters)
-    }
-    return ClusterMapping(named, rule, fitted_on)
 
 
 def map_pixels(
