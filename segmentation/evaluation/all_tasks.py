@@ -13,7 +13,7 @@ from segmentation.evaluation.tables import mapping_line, percent, show
 from segmentation.evaluation.tasks import TASKS, Evaluation, Mapped
 from segmentation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.metrics.mapping import MOST
-from segmentation.metrics.panoptic_maps import PhotoSegments, cluster_pixels
+from segmentation.metrics.panoptic_fit import PhotoSegments, cluster_pixels
 from segmentation.metrics.parallel import choose_workers
 from segmentation.metrics.photo_matching import counted
 from segmentation.metrics.predicted_maps import find_maps
