@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from segmentation.data.labelled.coco_panoptic import read_panoptic_truth
 from segmentation.evaluation.map_tables import print_panoptic_scores, print_semantic_scores
@@ -20,6 +20,7 @@ from segmentation.metrics.truth_maps import PanopticTruth, SemanticTruth
 Mapped = ClusterMapping | FittedMapping | FitPlan | None
 
 
+@runtime_checkable
 class Evaluation(Protocol):
     """What every task's scores have."""
 

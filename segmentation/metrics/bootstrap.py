@@ -1,7 +1,7 @@
 """How much scores would differ on other photos of the same kind: resampling of photos."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from segmentation.metrics.parallel import work_on
 Samples = dict[str, Float[np.ndarray, " samples"]]
 
 
+@runtime_checkable
 class Resampled(Protocol):
     """A metric that keeps its photos apart."""
 

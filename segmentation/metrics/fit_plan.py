@@ -61,7 +61,7 @@ class FitPlan:
     def describe(self, fitted: int) -> str:
         """For the protocol of scores: what the mapping was fitted on."""
         photos = counted(fitted, "photo")
-        return f"{photos} that are scored" if self.fit_on == "scored" else f"{photos} that are not scored"
+        return f"{photos} (the scored ones)" if self.fit_on == "scored" else f"{photos} (not scored)"
 
 
 @dataclass(frozen=True)
