@@ -8,7 +8,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 SIZE = (480, 640)
-SHAPES, VARIANTS, OBJECTS = 120, 4, 8
+SHAPES, VARIANTS, OBJECTS = 60, 4, 8
 Maps = tuple[np.ndarray, dict[int, int]]
 
 
@@ -74,13 +74,11 @@ def _variants(rng: np.random.Generator) -> list[np.ndarray]:
     """An uneven blob, and the same moved."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     centre, radii, waves = rng.uniform(0, 1, 2) * SIZE, rng.uniform(8, 140, 2), rng.uniform(2, 9, 2)
-    masks = []
-    for _ in range(VARIANTS):
-        row, column = (y - centre[0]) / radii[0], (x - centre[1]) / radii[1]
-        edge = 1 + 0.2 * np.sin(waves[0] * np.arctan2(row, column)) + 0.05 * np.sin(waves[1] * (x + y))
-        masks.append(row**2 + column**2 <= edge)
-        centre = centre + rng.normal(0, 0.12 * radii.mean(), 2)
-    return masks
+    row, column = (y - centre[0]) / radii[0], (x - centre[1]) / radii[1]
+    edge = 1 + 0.2 * np.sin(waves[0] * np.arctan2(row, column)) + 0.05 * np.sin(waves[1] * (x + y))
+    blob = row**2 + column**2 <= edge
+    moves = (0.15 * radii.mean() * rng.normal(0, 1, (VARIANTS - 1, 2))).astype(int)
+    return [blob, *(np.roll(blob, tuple(move), (0, 1)) for move in moves.tolist())]
 
 
 def _entry(mask: np.ndarray) -> dict[str, Any]:

@@ -112,7 +112,34 @@ OVERFIT = Table(
     ],
 )
 
+EVALUATION_COST = [
+    Table(
+        lambda row: row["task"] == "instance",
+        [
+            Column("masks and boxes", text("contender")),
+            Column("images x predictions", lambda row: f"{row['images']:,} x {row['masks']}"),
+            Column("s", number("seconds")),
+            Column("/ pycocotools", number("seconds_ratio", 3, "x")),
+            Column("s of the processor in its own process", number("own_seconds")),
+            Column("peak memory, MiB", number("peak_mib")),
+            Column("/ pycocotools", number("memory_ratio", 3, "x")),
+            Column("AP", number("AP", 5)),
+        ],
+    ),
+    Table(
+        lambda row: row["task"] == "panoptic",
+        [
+            Column("panoptic quality", text("contender")),
+            Column("images", lambda row: f"{row['images']} of {row['size'][0]} x {row['size'][1]}"),
+            Column("ms an image", number("ms")),
+            Column("/ ours", number("ratio", 3, "x")),
+            Column("PQ", number("PQ", 4)),
+        ],
+    ),
+]
+
 TABLES: dict[str, Sequence[Table]] = {
+    "evaluation_cost": EVALUATION_COST,
     "components": [
         Table(
             lambda row: True,
@@ -165,7 +192,7 @@ TABLES: dict[str, Sequence[Table]] = {
     ],
 }
 
-WITHOUT_FIGURE = {"overfit", "pseudo_mask_quality", "train_cost"}
+WITHOUT_FIGURE = {"evaluation_cost", "overfit", "pseudo_mask_quality", "train_cost"}
 
 
 def render_table(table: Table, rows: Sequence[Row]) -> str:
