@@ -3,12 +3,13 @@
 from segmentation.metrics.average_precision import AveragePrecision
 from segmentation.metrics.class_list import ClassList
 from segmentation.metrics.fit_plan import FitPlan
-from segmentation.metrics.hierarchy import HierarchyScores, evaluate_hierarchies, score_levels
+from segmentation.metrics.hierarchy import HierarchyQuality, HierarchyScores, evaluate_hierarchies
 from segmentation.metrics.instance import InstanceScores, evaluate_instances
 from segmentation.metrics.instance_quality import InstanceQuality
 from segmentation.metrics.mapping import ClusterMapping, fit_mapping, read_mapping
 from segmentation.metrics.panoptic import PanopticQuality
 from segmentation.metrics.panoptic_maps import PanopticEvaluation, evaluate_panoptic
+from segmentation.metrics.photo_levels import score_levels
 from segmentation.metrics.regions import covering, rand_index, variation_of_information
 from segmentation.metrics.semantic import SemanticQuality
 from segmentation.metrics.semantic_maps import SemanticEvaluation, evaluate_semantic
@@ -18,6 +19,7 @@ __all__ = [
     "ClassList",
     "ClusterMapping",
     "FitPlan",
+    "HierarchyQuality",
     "HierarchyScores",
     "InstanceQuality",
     "InstanceScores",
