@@ -61,6 +61,5 @@ def trained_row(variant: Variant, steps: int, run: Run) -> Row:
             training.train()
     minutes = (time.monotonic() - began) / 60
     exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, run.device)
-    queries = settings.decoder.instance_queries
-    scores = exam.scores(partial(predicted_masks, teacher.model, num_instance=queries))
+    scores = exam.scores(partial(predicted_masks, teacher.model, settings=settings))
     return {"table": "training", "choice": variant.name, **asdict(scores), "steps": steps, "minutes": minutes}

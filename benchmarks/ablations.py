@@ -18,7 +18,7 @@ from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation import load_preset
 from segmentation.segments.cues import Cues
-from segmentation.segments.score import segment_score
+from segmentation.segments.score import SegmentScore
 
 _MASKS = {
     "group": "what",
@@ -41,7 +41,7 @@ class Choice:
     thresholds: tuple[float, ...] = FIVE
     pool: dict[str, Any] = field(default_factory=dict)
     center: str = "graph"
-    score: Callable[[Cues], Tensor] = segment_score
+    score: Callable[[Cues], Tensor] = field(default_factory=SegmentScore)
     refine: bool = True
     size: int = 518
 

@@ -16,7 +16,6 @@ from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
 from segmentation.segments.pixel_masks import enlarged_masks
 from segmentation.segments.rle import encode_masks
-from segmentation.segments.score import segment_score
 from segmentation.segments.segment import PhotoMasks
 
 Treatment = Callable[[Tensor, Tensor, np.ndarray], list[dict[str, Any]]]
@@ -48,7 +47,7 @@ def as_ours(
     photo: np.ndarray,
     *,
     refine: bool = True,
-    score: Callable[[Cues], Tensor] = segment_score,
+    score: Callable[[Cues], Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Scored, chosen among and refined as the pseudo-masks of :mod:`segmentation` are."""
     settings = replace(load_preset("photos"), semantic=False, refine=refine)
@@ -60,7 +59,7 @@ def as_ours(
         tokens.new_zeros(count, 1),
         torch.zeros(1, *masks.shape[1:], dtype=torch.long),
     )
-    segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, score)
+    segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, score or settings.score)
     height, width = photo.shape[:2]
     return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
 

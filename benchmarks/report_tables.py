@@ -46,6 +46,32 @@ QUALITY = Table(
     ],
 )
 
+EVALUATION_COST = [
+    Table(
+        lambda row: row["task"] == "instance",
+        [
+            Column("masks and boxes", text("contender")),
+            Column("images x predictions", lambda row: f"{row['images']:,} x {row['masks']}"),
+            Column("s", number("seconds")),
+            Column("/ pycocotools", number("seconds_ratio", 3, "x")),
+            Column("s of the processor in its own process", number("own_seconds")),
+            Column("peak memory, MiB", number("peak_mib")),
+            Column("/ pycocotools", number("memory_ratio", 3, "x")),
+            Column("AP", number("AP", 5)),
+        ],
+    ),
+    Table(
+        lambda row: row["task"] == "panoptic",
+        [
+            Column("panoptic quality", text("contender")),
+            Column("images", lambda row: f"{row['images']} of {row['size'][0]} x {row['size'][1]}"),
+            Column("ms an image", number("ms")),
+            Column("/ ours", number("ratio", 3, "x")),
+            Column("PQ", number("PQ", 4)),
+        ],
+    ),
+]
+
 TRAIN_COST = Table(
     lambda row: True,
     [
@@ -88,6 +114,7 @@ TABLES: dict[str, Sequence[Table | Pivot]] = {
         )
     ],
     "oap_cost": [OAP],
+    "evaluation_cost": EVALUATION_COST,
     "overfit": [OVERFIT],
     "pseudo_mask_quality": [QUALITY],
     "train_cost": [TRAIN_COST],

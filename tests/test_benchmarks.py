@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from benchmarks import report
 from benchmarks.components import components
+from benchmarks.evaluation_cost import evaluation_cost
 from benchmarks.isolate import Failed, in_fresh_process, memory_limit, time_limit
 from benchmarks.layers import LAYERS
 from benchmarks.memory import peak_extra_bytes
@@ -134,6 +135,16 @@ def test_train_cost_refuses_unknown_settings() -> None:
     outcome = CliRunner().invoke(train_cost, ["--set", "decoder.layer=1"])
     assert outcome.exit_code == 2
     assert "decoder.layers" in outcome.output
+
+
+def test_evaluation_cost(tmp_path: Path) -> None:
+    rows = run(evaluation_cost, tmp_path)["rows"]
+    instances = {row["contender"]: row for row in rows if row["task"] == "instance"}
+    assert set(instances) >= {"pycocotools", "ours, 1 process", "ours, 2 processes"}
+    assert all(positive(row, "seconds", "seconds_ratio", "AP", "AR100") for row in instances.values())
+    assert len({round(row["AP"], 6) for row in instances.values()}) == 1
+    panoptic = [row for row in rows if row["task"] == "panoptic"]
+    assert all(positive(row, "ms", "ratio", "PQ") for row in panoptic)
 
 
 def test_overfit(tmp_path: Path) -> None:

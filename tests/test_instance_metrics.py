@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from segmentation.metrics import InstanceScores, evaluate_instances
-from segmentation.metrics.instance import COCO_NUMBERS
+from segmentation.metrics.average_precision import COCO_NUMBERS
 from tests.oracles.coco import (
     Data,
     as_coco,
@@ -130,7 +130,7 @@ def test_photos_by_file_name(truth: Data, results: list[Data], folder: str, tmp_
 def test_the_whole_file_name_comes_first(truth: Data, results: list[Data]) -> None:
     predictions = instances_json(truth, results)
     predictions["images"].append({"id": 99, "file_name": "other/001.jpg", "height": 1, "width": 1})
-    predictions["annotations"].append({**predictions["annotations"][0], "image_id": 99})
+    predictions["annotations"].append({**predictions["annotations"][0], "id": 999, "image_id": 99})
     scores = evaluate_instances(truth, predictions, class_agnostic=True)
     check(scores, truth, results, True)
     assert scores.protocol["predictions_left_out"] == 1

@@ -8,6 +8,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from segmentation.metrics.class_list import ClassList
 from segmentation.metrics.rle import to_rle
 
 PhotoId = int | str
@@ -32,11 +33,26 @@ class GroundTruth:
         photos: the photos by their id.
         categories: name of each category by its id.
         objects: COCO annotations, every ``segmentation`` a compressed RLE.
+        has_masks: else the objects have boxes only, and no ``segmentation``.
     """
 
     photos: dict[PhotoId, Photo]
     categories: dict[int, str]
     objects: list[Row]
+    has_masks: bool = True
+
+    @property
+    def classes(self) -> ClassList:
+        """The categories in their order, all of them things."""
+        places = {category: place for place, category in enumerate(self.categories)}
+        return ClassList(tuple(self.categories.values()), (True,) * len(places), places)
+
+    def objects_of(self) -> dict[PhotoId, list[Row]]:
+        """The objects of each photo, an empty list of one without."""
+        found: dict[PhotoId, list[Row]] = {key: [] for key in self.photos}
+        for row in self.objects:
+            found[row["image_id"]].append(row)
+        return found
 
 
 def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
@@ -50,7 +66,7 @@ def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
     if not isinstance(loaded, Mapping):
         raise ValueError(f"'ground_truth' must be a COCO file with 'images' and 'annotations', got {loaded!r:.80}")
     photos = {}
-    for row in photo_rows("ground_truth", loaded, "height", "width"):
+    for row in photo_rows("'ground_truth'", loaded, "height", "width"):
         if not all(isinstance(row[side], int) and row[side] > 0 for side in ("height", "width")):
             raise ValueError(
                 f"'ground_truth': 'height' and 'width' of photo {row['file_name']!r} must be numbers of pixels, "
@@ -59,9 +75,9 @@ def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
         photos[row["id"]] = Photo(row["file_name"], row["height"], row["width"])
     if not photos:
         raise ValueError("'ground_truth' has no photos: its list 'images' is empty")
-    categories = {row["id"]: row["name"] for row in rows_of("ground_truth", loaded, "categories", "id", "name")}
+    categories = {row["id"]: row["name"] for row in rows_of("'ground_truth'", loaded, "categories", "id", "name")}
     objects = []
-    for number, row in enumerate(rows_of("ground_truth", loaded, "annotations", *_FIELDS)):
+    for number, row in enumerate(rows_of("'ground_truth'", loaded, "annotations", *_FIELDS)):
         where = f"'ground_truth': annotation {row.get('id', number)}"
         if row["image_id"] not in photos:
             raise ValueError(f"{where} is of photo {row['image_id']!r}, which 'images' does not have")
@@ -93,8 +109,8 @@ def loaded_json(name: str, source: object) -> Any:
 def rows_of(name: str, loaded: Mapping[str, Any], part: str, *fields: str) -> list[Row]:
     """One list of a COCO file, whose entries have all the given fields."""
     if part not in loaded:
-        raise ValueError(f"'{name}' must be in COCO format, but has no list '{part}'")
-    return checked_rows(f"'{name}': entry {{}} of '{part}'", loaded[part], *fields)
+        raise ValueError(f"{name} must be in COCO format, but has no list '{part}'")
+    return checked_rows(f"{name}: entry {{}} of '{part}'", loaded[part], *fields)
 
 
 def checked_rows(where: str, rows: object, *fields: str) -> list[Row]:
@@ -117,7 +133,7 @@ def photo_rows(name: str, loaded: Mapping[str, Any], *fields: str) -> list[Row]:
         values = [row[field] for row in rows]
         if len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            raise ValueError(f"'{name}': two of its 'images' have the {field} {twice!r}")
+            raise ValueError(f"{name}: two of its 'images' have the {field} {twice!r}")
     return rows
 
 

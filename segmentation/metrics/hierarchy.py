@@ -1,16 +1,16 @@
 """Hierarchies of regions against human segmentations: the region benchmarks of BSDS500."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Integer
 
 from segmentation.metrics.hierarchy_files import files_by_stem, read_annotators, read_levels
+from segmentation.metrics.photo_levels import PhotoLevels, score_levels
 from segmentation.metrics.photo_matching import counted, some_of
-from segmentation.metrics.regions import number_regions, shared_pixels
 from segmentation.segments.segment import KINDS
 
 
@@ -47,71 +47,82 @@ class HierarchyScores:
         }
 
 
-@dataclass(frozen=True)
-class PhotoLevels:
-    """The scores of one photo at each level.
-
-    Attributes:
-        covering: covering of the regions of all annotators, ``[levels]``.
-        best_covering: the same, each region by the best region of any level.
-        pri: Rand index, averaged over the annotators, ``[levels]``.
-        voi: variation of information in bits, averaged over the annotators, ``[levels]``.
-        pixels: those of all annotators' maps together, by which the coverings of photos are averaged.
-        annotators: their number.
-    """
-
-    covering: Float[np.ndarray, " levels"]
-    best_covering: float
-    pri: Float[np.ndarray, " levels"]
-    voi: Float[np.ndarray, " levels"]
-    pixels: int
-    annotators: int
-
-
-def score_levels(
-    levels: Integer[np.ndarray, "levels height width"], truths: Sequence[Integer[np.ndarray, "height width"]]
-) -> PhotoLevels:
-    """One photo's label maps against those of its annotators.
+class HierarchyQuality:
+    """Adds up photos for the measures of hierarchies.
 
     Args:
-        levels: region of each pixel at each level.
-        truths: region of each pixel by each annotator.
-
-    Raises:
-        TypeError: no integer arrays.
-        ValueError: no levels, no annotators, or maps of different sizes.
+        thresholds: what each level was made with.
 
     Example:
+        >>> quality = HierarchyQuality([0.8, 0.4])
         >>> people = np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 1]])
-        >>> scores = score_levels(np.array([[[1, 1, 2, 2]], [[1, 1, 1, 1]]]), people)
-        >>> scores.covering, scores.best_covering
-        (array([0.75, 0.75]), 1.0)
+        >>> quality.update(np.array([[[1, 1, 2, 2]], [[1, 1, 1, 1]]]), people)
+        >>> quality.compute().covering
+        {'ODS': 0.75, 'OIS': 0.75, 'best': 1.0}
     """
-    if len(levels) == 0 or len(truths) == 0:
-        raise ValueError(f"there must be a level and an annotator, got {len(levels)} and {len(truths)}")
-    if {truth.shape for truth in truths} != {levels.shape[1:]}:
-        raise ValueError(
-            f"'levels' and 'truths' must have one size, got {levels.shape[1:]} and {[truth.shape for truth in truths]}"
+
+    def __init__(self, thresholds: Sequence[float]) -> None:
+        self.thresholds = [float(threshold) for threshold in thresholds]
+        self._photos: list[PhotoLevels] = []
+
+    @property
+    def num_photos(self) -> int:
+        """Photos so far."""
+        return len(self._photos)
+
+    def update(
+        self,
+        levels: Integer[np.ndarray, "levels height width"],
+        truths: Sequence[Integer[np.ndarray, "height width"]],
+    ) -> None:
+        """Counts one photo; see :func:`~segmentation.metrics.score_levels`.
+
+        Raises:
+            ValueError: another number of levels, or what :func:`~segmentation.metrics.score_levels` refuses.
+        """
+        if len(levels) != len(self.thresholds):
+            raise ValueError(f"'levels' must be {len(self.thresholds)}, one for each threshold, got {len(levels)}")
+        self._photos.append(score_levels(levels, truths))
+
+    def merge(self, other: "HierarchyQuality") -> None:
+        """Adds the photos of another one, behind its own.
+
+        Raises:
+            ValueError: it has other levels.
+        """
+        if self.thresholds != other.thresholds:
+            raise ValueError(f"'other' must have the thresholds {self.thresholds}, got {other.thresholds}")
+        self._photos += other._photos
+
+    def compute(self) -> HierarchyScores:
+        """The scores of all photos so far.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if not self._photos:
+            raise ValueError("there must be a photo, got none")
+        photos = self._photos
+        weight = np.array([photo.pixels for photo in photos])
+        weight = weight / weight.sum()
+        covering, pri = np.stack([photo.covering for photo in photos]), np.stack([photo.pri for photo in photos])
+        voi = np.stack([photo.voi for photo in photos])
+        over_photos = {"covering": weight @ covering, "PRI": pri.mean(axis=0), "VoI": -voi.mean(axis=0)}
+        return HierarchyScores(
+            covering={
+                "ODS": float(over_photos["covering"].max()),
+                "OIS": float(weight @ covering.max(axis=1)),
+                "best": float(weight @ [photo.best_covering for photo in photos]),
+            },
+            pri={"ODS": float(over_photos["PRI"].max()), "OIS": float(pri.max(axis=1).mean())},
+            voi={"ODS": float(-over_photos["VoI"].max()), "OIS": float(voi.min(axis=1).mean())},
+            levels={name: self.thresholds[int(values.argmax())] for name, values in over_photos.items()},
+            protocol={
+                "annotators": sum(photo.annotators for photo in photos),
+                "thresholds": self.thresholds,
+                "voi_unit": "bits",
+            },
         )
-    people = [number_regions("truths", truth) for truth in truths]
-    area = np.concatenate([regions.area for regions in people])
-    overlaps = np.empty((len(levels), area.size))
-    rand, information = np.empty((2, len(levels), len(people)))
-    for level, labels in enumerate(levels):
-        regions = number_regions("levels", labels)
-        tables = [shared_pixels(regions, truth) for truth in people]
-        overlaps[level] = np.concatenate([table.best_overlaps() for table in tables])
-        rand[level] = [table.rand_index() for table in tables]
-        information[level] = [table.variation_of_information() for table in tables]
-    pixels = int(area.sum())
-    return PhotoLevels(
-        covering=overlaps @ area / pixels,
-        best_covering=float(overlaps.max(axis=0) @ area / pixels),
-        pri=rand.mean(axis=1),
-        voi=information.mean(axis=1),
-        pixels=pixels,
-        annotators=len(people),
-    )
 
 
 def evaluate_hierarchies(
@@ -137,41 +148,37 @@ def evaluate_hierarchies(
     if kind not in KINDS:
         raise ValueError(f"'kind' must be one of {', '.join(KINDS)}, got {kind!r}")
     truths, found = _files(Path(ground_truth), Path(predictions))
-    thresholds, photos = _score_photos([(found[name], truths[name]) for name in truths if name in found], kind)
+    quality = _score_photos([(found[name], truths[name]) for name in truths if name in found], kind)
     missing = [name for name in truths if name not in found]
     strangers = [name for name in found if name not in truths]
+    scores = quality.compute()
     protocol = {
         "kind": kind,
-        "photos": len(photos),
+        "photos": quality.num_photos,
         "photos_without_predictions": len(missing),
-        "annotators": sum(photo.annotators for photo in photos),
-        "thresholds": thresholds.tolist(),
-        "voi_unit": "bits",
+        **scores.protocol,
     }
-    return _collect(photos, thresholds, protocol, tuple(_notes(len(truths), missing, strangers)))
+    return replace(scores, protocol=protocol, notes=tuple(_notes(len(truths), missing, strangers)))
 
 
-def _score_photos(
-    files: Sequence[tuple[Path, Path]], kind: str
-) -> tuple[Float[np.ndarray, " levels"], list[PhotoLevels]]:
-    """The thresholds of all photos, and the scores of each, from pairs of predicted and annotated files."""
+def _score_photos(files: Sequence[tuple[Path, Path]], kind: str) -> "HierarchyQuality":
+    """All photos, from pairs of predicted and annotated files."""
     first = files[0][0]
-    thresholds = read_levels(first, kind).thresholds
-    photos = []
+    quality = HierarchyQuality(read_levels(first, kind).thresholds.tolist())
     for file, annotated in files:
         maps, people = read_levels(file, kind), read_annotators(annotated)
-        if not np.array_equal(maps.thresholds, thresholds):
+        if maps.thresholds.tolist() != quality.thresholds:
             raise ValueError(
                 f"all photos must have the same levels, but {file} has the thresholds {maps.thresholds.tolist()} "
-                f"and {first} {thresholds.tolist()}"
+                f"and {first} {quality.thresholds}"
             )
         if maps.labels.shape[1:] != people[0].shape:
             raise ValueError(
                 f"{file} has label maps of the size {list(maps.labels.shape[1:])} (height, width), "
                 f"{annotated} of {list(people[0].shape)}"
             )
-        photos.append(score_levels(maps.labels, people))
-    return thresholds, photos
+        quality.update(maps.labels, people)
+    return quality
 
 
 def _files(ground_truth: Path, predictions: Path) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -202,28 +209,3 @@ def _notes(num_photos: int, missing: Sequence[str], strangers: Sequence[str]) ->
             f"left out of the averages: {some_of(missing)}"
         )
     return notes
-
-
-def _collect(
-    photos: Sequence[PhotoLevels],
-    thresholds: Float[np.ndarray, " levels"],
-    protocol: dict[str, Any],
-    notes: tuple[str, ...],
-) -> HierarchyScores:
-    weight = np.array([photo.pixels for photo in photos])
-    weight = weight / weight.sum()
-    covering, pri = np.stack([photo.covering for photo in photos]), np.stack([photo.pri for photo in photos])
-    voi = np.stack([photo.voi for photo in photos])
-    over_photos = {"covering": weight @ covering, "PRI": pri.mean(axis=0), "VoI": -voi.mean(axis=0)}
-    return HierarchyScores(
-        covering={
-            "ODS": float(over_photos["covering"].max()),
-            "OIS": float(weight @ covering.max(axis=1)),
-            "best": float(weight @ [photo.best_covering for photo in photos]),
-        },
-        pri={"ODS": float(over_photos["PRI"].max()), "OIS": float(pri.max(axis=1).mean())},
-        voi={"ODS": float(-over_photos["VoI"].max()), "OIS": float(voi.min(axis=1).mean())},
-        levels={name: float(thresholds[values.argmax()]) for name, values in over_photos.items()},
-        protocol=protocol,
-        notes=notes,
-    )

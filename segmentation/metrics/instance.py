@@ -1,22 +1,22 @@
 """COCO's twelve numbers for masks and boxes, and the average best overlap."""
 
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-
-from segmentation.metrics.ground_truth import GroundTruth, Row, read_ground_truth
-from segmentation.metrics.overlap import best_overlaps
-from segmentation.metrics.predictions import read_predictions
-
-COCO_NUMBERS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
-MAX_DETS = (1, 10, 100)
+from graphpool.checks import check_choice
+from segmentation.metrics.average_precision import MAX_DETS
+from segmentation.metrics.fit_plan import FitPlan, FittedMapping
+from segmentation.metrics.found_masks import checked_masks
+from segmentation.metrics.ground_truth import GroundTruth, PhotoId, Row, read_ground_truth
+from segmentation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
+from segmentation.metrics.instance_quality import InstanceQuality
+from segmentation.metrics.libraries import ENGINES, library_numbers
+from segmentation.metrics.mapping import ClusterMapping
+from segmentation.metrics.parallel import choose_workers, work_on
+from segmentation.metrics.predictions import Predictions, Source, read_predictions
 
 
 @dataclass(frozen=True)
@@ -27,43 +27,67 @@ class InstanceScores:
         mask: COCO's twelve numbers by IoU of masks: AP, AP50, AP75, APS, APM, APL, AR1, AR10, AR100, ARS, ARM, ARL.
         box: the same by IoU of boxes.
         best_overlap: best mask IoU of an object with any of its photo's 100 best-scored masks, averaged over objects.
+        per_class: ``AP`` and ``AP50`` of each category by its name, of masks (of boxes where there are no masks); empty
+            where all categories are one.
         protocol: how they were computed, and on how many photos, objects and predictions.
         notes: photos that were not matched.
+        mapping: of clusters to categories, if there was one.
+        quality: what the numbers were computed from.
     """
 
     mask: dict[str, float | None]
     box: dict[str, float | None]
     best_overlap: float | None
+    per_class: dict[str, dict[str, float | None]]
     protocol: dict[str, Any]
     notes: tuple[str, ...] = ()
+    mapping: ClusterMapping | None = None
+    quality: InstanceQuality | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the notes, for a JSON file."""
-        return {"mask": self.mask, "box": self.box, "best_overlap": self.best_overlap, "protocol": self.protocol}
+        return {
+            "mask": self.mask,
+            "box": self.box,
+            "best_overlap": self.best_overlap,
+            "per_class": self.per_class,
+            "protocol": self.protocol,
+        }
 
 
 def evaluate_instances(
-    ground_truth: str | Path | Mapping[str, Any],
-    predictions: str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    ground_truth: str | Path | Mapping[str, Any] | GroundTruth,
+    predictions: Source,
     *,
     class_agnostic: bool = False,
     kind: str = "instance",
+    mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
+    engine: str = "own",
+    workers: int | None = 1,
+    progress: bool = False,
 ) -> InstanceScores:
-    """Scores masks by COCO's protocol (``pycocotools``; 1, 10 and 100 masks a photo) and by their best overlap.
+    """Scores masks by COCO's protocol (1, 10 and 100 masks a photo) and by their best overlap.
 
     Neither argument is changed. Areas (small, medium, large) of predictions are those of the mask for masks and of the
     box for boxes, as CutLER and Detectron2 have it.
 
     Args:
-        ground_truth: a COCO file, or what was loaded from one.
+        ground_truth: a COCO file, what was loaded from one, or what the reader of a data set made of it.
         predictions: a COCO-format file with ``images`` and scored ``annotations``, whose photos are found in the ground
             truth by file name (the whole of it, else its last part if only one photo of each side has that), or a list
             of COCO results, whose photos are found by ``image_id``; or what was loaded from either. Boxes are the
             given ``bbox``, or those of the masks. Predictions of other photos are left out; photos without predictions
             count. Both are told in ``notes``.
         class_agnostic: every category becomes one, CutLER's protocol. Otherwise AP is averaged over the categories,
-            and the ``category_id`` of predictions must be the ground truth's.
+            and the ``category_id`` of predictions must be the ground truth's, or there is a mapping.
         kind: predictions that have a ``kind`` count if it is this one: ``instance``, ``semantic`` or ``all``.
+        mapping: the ``category_id`` of predictions is a cluster (that of their file's ``categories``, where these have
+            a ``cluster``), and this says what it stands for, or how to find out. Predictions of clusters that stand for
+            no category find nothing. Where all categories are one, a fitted mapping only says which photos are scored.
+        engine: what counts the twelve numbers: ``own``, a photo at a time and in several processes, or, as a check on
+            it, ``pycocotools`` or ``faster-coco-eval``, in one process with everything in memory. They give the same.
+        workers: number of processes; ``None`` for as many as are worth it.
+        progress: shows a bar on standard error.
 
     Raises:
         ValueError: a file that is not in the format, no photo in common, a prediction without score or mask, a mask of
@@ -82,60 +106,112 @@ def evaluate_instances(
         >>> scores.best_overlap, scores.mask["AR100"], scores.mask["APL"]
         (75.0, 60.0, None)
     """
-    truth = read_ground_truth(ground_truth)
-    found = read_predictions(predictions, truth, class_agnostic=class_agnostic, kind=kind)
-    overlaps = best_overlaps(truth, found.masks, MAX_DETS[-1])
-    crowds = sum(bool(row["iscrowd"]) for row in truth.objects)
+    check_choice("engine", engine, ENGINES)
+    if class_agnostic and not isinstance(mapping, FittedMapping | None):
+        raise ValueError("'mapping' must be None where every category is one ('class_agnostic'), got one")
+    truth = ground_truth if isinstance(ground_truth, GroundTruth) else read_ground_truth(ground_truth)
+    labels = "none" if class_agnostic else "categories" if mapping is None else "clusters"
+    found = read_predictions(predictions, truth, kind=kind, labels=labels)
+    workers = choose_workers(len(truth.photos), workers)
+    keys = sorted_ids(truth)
+    if isinstance(mapping, FitPlan):
+        fitted, keys = mapping.split(keys)
+        mapping = fit_instance_mapping(truth, found, mapping, fitted, workers=workers, progress=progress)
+    elif isinstance(mapping, FittedMapping):
+        keys = mapping.plan.split(keys)[1]
+        mapping = None if class_agnostic else mapping.mapping
+    facts: dict[str, Any] = {}
+    if mapping is not None:
+        facts = _map_categories(mapping, truth, found, keys)
+    quality = InstanceQuality(list(truth.categories), class_agnostic=class_agnostic, has_masks=truth.has_masks)
+    portions = work_on(
+        partial(_score, list(truth.categories), class_agnostic, truth.has_masks, found.source),
+        photos_of(truth, found, keys),
+        len(keys),
+        workers=workers,
+        title="instances" if progress else None,
+    )
+    for part in portions:
+        quality.merge(part)
+    numbers = quality.compute()
+    mask, box = numbers.mask, numbers.box
+    if engine != "own":
+        rows = {photo: _rows(truth, found, photo, class_agnostic) for photo in keys}
+        mask, box = (
+            library_numbers(engine, truth, rows, shape, class_agnostic=class_agnostic)
+            if shape in quality.precision
+            else own
+            for shape, own in (("mask", mask), ("box", box))
+        )
     return InstanceScores(
-        mask=_coco_numbers("segm", truth, found.masks, class_agnostic),
-        box=_coco_numbers("bbox", truth, found.masks, class_agnostic),
-        best_overlap=100 * float(overlaps.mean()) if overlaps.size else None,
+        mask=mask,
+        box=box,
+        best_overlap=numbers.best_overlap,
+        per_class={} if class_agnostic else _per_class(quality, truth),
         protocol={
+            "task": "instance",
             "class_agnostic": class_agnostic,
             "kind": kind,
-            "photos": len(truth.photos),
-            "photos_without_predictions": found.photos_missing,
-            "objects": len(truth.objects) - crowds,
-            "crowd_objects": crowds,
-            "best_overlap_objects": int(overlaps.size),
-            "predictions": len(found.masks),
+            **_counts(truth, found, keys),
+            "best_overlap_objects": numbers.best_overlap_objects,
             "predictions_left_out": found.left_out,
             "max_dets": list(MAX_DETS),
+            "engine": engine,
+            **facts,
         },
         notes=found.notes,
+        mapping=mapping,
+        quality=quality,
     )
 
 
-def _coco_numbers(
-    iou_type: str, truth: GroundTruth, masks: Sequence[Row], class_agnostic: bool
-) -> dict[str, float | None]:
-    found = []
-    for row in masks:
-        area = coco_mask.area(row["segmentation"]) if iou_type == "segm" else row["bbox"][2] * row["bbox"][3]
-        found.append({**row, "area": float(area), "iscrowd": 0})
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(
-            _as_coco(truth, truth.objects, class_agnostic), _as_coco(truth, found, class_agnostic), iou_type
-        )
-        evaluation.params.maxDets = list(MAX_DETS)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    numbers = zip(COCO_NUMBERS, evaluation.stats, strict=True)
-    return {name: None if number == -1 else 100 * float(number) for name, number in numbers}
+def _score(
+    categories: Sequence[int], class_agnostic: bool, has_masks: bool, source: str, photos: Sequence[PhotoInstances]
+) -> InstanceQuality:
+    quality = InstanceQuality(categories, class_agnostic=class_agnostic, has_masks=has_masks)
+    for photo, objects, found in photos:
+        rows = checked_masks(found, photo, source, has_masks=has_masks)
+        quality.update(photo, objects, _with_category(rows, class_agnostic))
+    return quality
 
 
-def _as_coco(truth: GroundTruth, rows: Sequence[Row], class_agnostic: bool) -> COCO:
-    """The rows as pycocotools holds them: copies, since it writes into them."""
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": key, "height": photo.height, "width": photo.width} for key, photo in truth.photos.items()],
-        "categories": [{"id": 1}] if class_agnostic else [{"id": key} for key in truth.categories],
-        "annotations": [
-            # numbered from 1: pycocotools takes an object of id 0 for "not matched"
-            {**row, "id": number, "category_id": 1 if class_agnostic else row["category_id"]}
-            for number, row in enumerate(rows, start=1)
-        ],
+def _with_category(rows: Sequence[Row], class_agnostic: bool) -> list[Row]:
+    """Those whose clusters stand for a category."""
+    return [row for row in rows if class_agnostic or row["category_id"] is not None]
+
+
+def _rows(truth: GroundTruth, found: Predictions, photo: PhotoId, class_agnostic: bool) -> list[Row]:
+    rows = checked_masks(found.found[photo], truth.photos[photo], found.source, has_masks=truth.has_masks)
+    return _with_category(rows, class_agnostic)
+
+
+def _map_categories(
+    mapping: ClusterMapping, truth: GroundTruth, found: Predictions, keys: Sequence[PhotoId]
+) -> dict[str, Any]:
+    """Gives the predictions the categories that their clusters stand for; says how many have none."""
+    categories, classes = list(truth.categories), mapping.for_classes(truth.classes.names)
+    scored, without = set(keys), 0
+    for key, masks in found.found.items():
+        for mask in masks:
+            place = classes.class_of(mask.label)
+            mask.label = None if place is None else categories[place]
+            without += place is None and key in scored
+    return {"mapping": classes.facts(), "predictions_without_class": without}
+
+
+def _counts(truth: GroundTruth, found: Predictions, keys: Sequence[PhotoId]) -> dict[str, int]:
+    objects_of = truth.objects_of()
+    objects = [row for key in keys for row in objects_of[key]]
+    crowds = sum(bool(row["iscrowd"]) for row in objects)
+    return {
+        "photos": len(keys),
+        "photos_without_predictions": len(found.missing.intersection(keys)),
+        "objects": len(objects) - crowds,
+        "crowd_objects": crowds,
+        "predictions": sum(len(found.found[key]) for key in keys),
     }
-    coco.createIndex()
-    return coco
+
+
+def _per_class(quality: InstanceQuality, truth: GroundTruth) -> dict[str, dict[str, float | None]]:
+    precision = quality.precision["mask" if truth.has_masks else "box"]
+    return {truth.categories[category]: numbers for category, numbers in precision.per_category().items()}

@@ -5,22 +5,22 @@ have each cluster, in the last column how many have none. Tables of photos add u
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Integer
-from pycocotools import mask as coco_mask
+from jaxtyping import Bool, Int64, Integer
 from scipy.optimize import linear_sum_assignment
 
-from graphpool.checks import check_choice, check_number
+from graphpool.checks import check_choice
 from segmentation.export.replace_file import replacing
 from segmentation.metrics.ground_truth import loaded_json
-from segmentation.metrics.semantic import check_integers, confusion_matrix
+from segmentation.metrics.semantic import check_integers
 
-RULES = ("hungarian", "hungarian+argmax")
+RULES = ("hungarian", "hungarian+argmax", "vote")
+MOST = 65535  # clusters
 _KINDS = ("thing", "stuff", None)
 _FIELDS = ("class", "name", "kind")
 
@@ -56,6 +56,36 @@ class ClusterMapping:
     def class_of(self, cluster: int) -> int | None:
         """The class that a cluster stands for, if any."""
         return self.clusters[cluster].class_index if cluster in self.clusters else None
+
+    def for_classes(self, names: Sequence[str]) -> "ClusterMapping":
+        """The same for a data set's classes, which are found **by name**: who edits a mapping edits names.
+
+        A cluster that nobody named (its name is a number) stands for the class of its place. Names that are no class of
+        the data set stand for none.
+
+        Example:
+            >>> mapping = read_mapping({"clusters": {"4": {"name": "cat", "class": 9}, "5": {"name": "sky"}}})
+            >>> [mapping.for_classes(("dog", "cat")).class_of(cluster) for cluster in (4, 5)]
+            [1, None]
+        """
+        place_of = {name: place for place, name in enumerate(names)}
+        found = {}
+        for cluster, own in self.clusters.items():
+            place = place_of.get(own.name)
+            unnamed = own.name in (str(cluster), str(own.class_index))
+            if place is None and unnamed and own.class_index is not None and own.class_index < len(names):
+                place = own.class_index
+            found[cluster] = MappedCluster(place, own.name, own.kind)
+        return ClusterMapping(found, self.rule, self.fitted_on)
+
+    def facts(self) -> dict[str, Any]:
+        """Rule, photos, and how many clusters stand for a class, for the protocol of scores."""
+        return {
+            "rule": self.rule,
+            "fitted_on": self.fitted_on,
+            "clusters": len(self.clusters),
+            "clusters_without_class": sum(own.class_index is None for own in self.clusters.values()),
+        }
 
     def map_labels(self, labels: Integer[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
         """The class of each pixel from its cluster; -1 is none in both.
@@ -109,6 +139,7 @@ def fit_mapping(
     is_thing: Sequence[bool] | None = None,
     allowed: Bool[np.ndarray, "classes clusters"] | None = None,
     fitted_on: str | None = None,
+    clusters: Sequence[int] | None = None,
 ) -> ClusterMapping:
     """The classes that fit the clusters best.
 
@@ -117,11 +148,13 @@ def fit_mapping(
             (:func:`matched_instances`), the last column of which is left aside.
         rule: ``hungarian`` pairs clusters with classes one-to-one so that as many as possible are right;
             ``hungarian+argmax`` then gives each cluster that is left over its most frequent class (of equals the
-            first), as CUPS does. By both, a cluster that has nothing in common with a class does not stand for it.
+            first), as CUPS does; ``vote`` gives every cluster its most frequent class, as U2Seg's code does. By all of
+            them, a cluster that has nothing in common with a class does not stand for it.
         names: of the classes; their numbers by default.
         is_thing: of the classes, whether they are things or stuff.
         allowed: which clusters may stand for which classes, such as things and stuff apart; all by default.
         fitted_on: name of the photos that ``counts`` is of, for the record.
+        clusters: number of the cluster of each column, from 0 by default.
 
     Raises:
         TypeError: counts that are no integers.
@@ -146,15 +179,17 @@ def fit_mapping(
         if allowed.shape != common.shape:
             raise ValueError(f"'allowed' must have the shape {list(common.shape)}, got {list(allowed.shape)}")
         common = common * allowed
-    rows, columns = linear_sum_assignment(common, maximize=True)
-    right = common[rows, columns] > 0
     class_of = np.full(common.shape[1], -1)
-    class_of[columns[right]] = rows[right]
-    if rule == "hungarian+argmax":
+    if rule != "vote":
+        rows, columns = linear_sum_assignment(common, maximize=True)
+        right = common[rows, columns] > 0
+        class_of[columns[right]] = rows[right]
+    if rule != "hungarian":
         left = (class_of < 0) & common.any(axis=0)
         class_of[left] = common[:, left].argmax(axis=0)
     found = {}
-    for cluster, place in enumerate(class_of.tolist()):
+    numbers = range(common.shape[1]) if clusters is None else clusters
+    for cluster, place in zip(numbers, class_of.tolist(), strict=True):
         if place < 0:
             found[cluster] = MappedCluster(None, str(cluster))
         else:
@@ -201,60 +236,18 @@ def _read_cluster(number: str | int, row: object) -> MappedCluster:
     return MappedCluster(place, name, kind)
 
 
-def mask_overlaps(
-    truth: Bool[np.ndarray, "true height width"], predicted: Bool[np.ndarray, "predicted height width"]
-) -> Float[np.ndarray, "true predicted"]:
-    """IoU of each true mask with each predicted one."""
-    if not len(truth) or not len(predicted):
-        return np.zeros((len(truth), len(predicted)))
-    one, other = (
-        coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8)) for masks in (truth, predicted)
-    )
-    overlaps: np.ndarray = coco_mask.iou(one, other, [0] * len(other))
-    return overlaps
-
-
-def matched_instances(
-    overlaps: Float[np.ndarray, "true predicted"],
-    truth_classes: Sequence[int],
-    predicted_clusters: Sequence[int],
-    num_classes: int,
-    num_clusters: int,
-    iou: float = 0.5,
-) -> Int64[np.ndarray, "classes clusters_and_none"]:
-    """The table of one photo's instances: the cluster of the prediction that each true instance is matched with.
-
-    They are matched one-to-one so that the sum of the overlaps above ``iou`` is largest, whatever class and cluster.
-
-    Args:
-        overlaps: IoU of each true instance with each predicted one (:func:`mask_overlaps`, ``pycocotools.mask.iou``).
-        truth_classes: class of each true instance, from 0; one of -1 is matched but not counted.
-        predicted_clusters: cluster of each predicted instance, from 0, or -1 for none.
-        num_classes: number of classes.
-        num_clusters: number of clusters.
-        iou: pairs have to overlap by more.
+def check_clusters(where: str, labels: Iterable[object]) -> int:
+    """The number of clusters, one more than the highest; ``where`` is what errors call their file.
 
     Raises:
-        ValueError: sizes that do not fit, or a class or cluster that there is not.
-
-    Example:
-        >>> overlaps = np.array([[0.6, 0.9, 0.0], [0.0, 0.8, 0.0]])
-        >>> matched_instances(overlaps, [0, 1], [2, 0, 1], num_classes=2, num_clusters=3)
-        array([[0, 0, 1, 0],
-               [1, 0, 0, 0]])
+        ValueError: a label that is no whole number from 0 to 65534.
     """
-    check_number("iou", iou, 0, 1)
-    if overlaps.shape != (len(truth_classes), len(predicted_clusters)):
-        raise ValueError(
-            f"'overlaps' must have the shape {[len(truth_classes), len(predicted_clusters)]} (true and predicted "
-            f"instances), got {list(overlaps.shape)}"
-        )
-    enough = np.where(overlaps > iou, overlaps, 0)
-    true, predicted = linear_sum_assignment(enough, maximize=True)
-    matched = enough[true, predicted] > 0
-    cluster_of = np.full((1, len(truth_classes)), -1)
-    cluster_of[0, true[matched]] = np.array(predicted_clusters, np.int64)[predicted[matched]]
-    return confusion_matrix(np.array([truth_classes], np.int64), cluster_of, num_classes, num_clusters, ignore=-1)
+    highest = -1
+    for label in labels:
+        if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < MOST:
+            raise ValueError(f"{where}: clusters must be whole numbers from 0 to {MOST - 1}, got {label!r}")
+        highest = max(highest, label)
+    return highest + 1
 
 
 def _check_counts(counts: np.ndarray) -> None:

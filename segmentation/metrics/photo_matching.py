@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
-from segmentation.metrics.ground_truth import Photo, PhotoId, Row, photo_rows
+from segmentation.metrics.ground_truth import Photo, PhotoId, photo_rows
 
 
 @dataclass(frozen=True)
@@ -23,35 +24,36 @@ class PhotoMatch:
     missing: list[str]
 
 
-def match_photos(loaded: object, entries: Sequence[Row], photos: Mapping[PhotoId, Photo]) -> PhotoMatch:
+def match_photos(
+    name: str, loaded: Mapping[str, Any] | None, first: Mapping[PhotoId, int], photos: Mapping[PhotoId, Photo]
+) -> PhotoMatch:
     """Photos by their file name where the predictions have ``images``, else by ``image_id``.
 
     A file name is compared as a whole first; then by its last part, if only one photo of the predictions and one of the
     ground truth has that.
 
     Args:
-        loaded: the predictions as they were loaded, a COCO-format dict or a list of results.
-        entries: its annotations or results.
+        name: what the predictions are called in errors.
+        loaded: what a COCO-format file has beside its annotations; ``None`` of a list of results.
+        first: number of the first entry of each ``image_id`` that they have.
         photos: the photos of the ground truth by their id.
 
     Raises:
         ValueError: no photo in common, two photos of one name, or an annotation whose photo ``images`` does not have.
     """
-    if isinstance(loaded, Mapping) and "images" in loaded:
-        names = {row["id"]: row["file_name"] for row in photo_rows("predictions", loaded)}
-        for number, row in enumerate(entries):
-            if row["image_id"] not in names:
-                raise ValueError(
-                    f"'predictions': entry {number} is of photo {row['image_id']!r}, which 'images' does not have"
-                )
+    if loaded is not None and "images" in loaded:
+        names = {row["id"]: row["file_name"] for row in photo_rows(name, loaded)}
+        for key, number in first.items():
+            if key not in names:
+                raise ValueError(f"{name}: entry {number} is of photo {key!r}, which 'images' does not have")
         photo_of = _by_name(names, photos)
     else:
-        names = {row["image_id"]: f"image_id {row['image_id']}" for row in entries}
+        names = {key: f"image_id {key}" for key in first}
         photo_of = {key: key for key in names if key in photos}
     if not photo_of:
         theirs = some_of(list(names.values())) or "no photo"
         ours = some_of([f"{photo.name} (image_id {key})" for key, photo in photos.items()])
-        raise ValueError(f"no photo of 'predictions' is in 'ground_truth': there {theirs}, here {ours}")
+        raise ValueError(f"no photo of {name} is in 'ground_truth': there {theirs}, here {ours}")
     matched = set(photo_of.values())
     return PhotoMatch(
         photo_of=photo_of,

@@ -78,7 +78,7 @@ class SceneExam:
             table += confusion_matrix(scene.semantic, labels, len(CATEGORIES), len(CATEGORIES))
             _add(quality, scene, self._panoptics(found, photo, [confidence], mapping)[0], mapping)
         masks = evaluate_instances(*_as_coco(self.scored, instances), class_agnostic=True).mask
-        panoptic = quality.scores().all
+        panoptic = quality.compute().all
         return SceneScores(
             AP=masks["AP"] or 0.0,
             AP50=masks["AP50"] or 0.0,
@@ -99,7 +99,7 @@ class SceneExam:
         for scene, photo, found in seen:
             for quality, merged in zip(qualities, self._panoptics(found, photo, _CONFIDENCES, mapping), strict=True):
                 _add(quality, scene, merged, mapping)
-        panoptic = [quality.scores().all for quality in qualities]
+        panoptic = [quality.compute().all for quality in qualities]
         reached = [0.0 if own is None else own.pq for own in panoptic]
         return mapping, max(zip(reached, _CONFIDENCES, strict=True))[1]
 
@@ -154,7 +154,7 @@ def _add(quality: PanopticQuality, scene: Scene, found: Panoptic, mapping: Clust
                 continue
             first_of[category] = segment.id
         predicted.append(PredictedSegment(segment.id, category))
-    quality.add(scene.panoptic, truth, ids, predicted)
+    quality.update(scene.panoptic, truth, ids, predicted)
 
 
 def _as_coco(

@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmentation.metrics.mapping import (
-    ClusterMapping,
-    MappedCluster,
-    fit_mapping,
-    mask_overlaps,
-    matched_instances,
-    read_mapping,
-)
+from segmentation.metrics.instance_counts import mask_overlaps, matched_instances
+from segmentation.metrics.mapping import ClusterMapping, MappedCluster, fit_mapping, read_mapping
 from segmentation.metrics.semantic import confusion_matrix
 
 
@@ -180,7 +174,7 @@ def test_a_match_needs_more_than_the_iou() -> None:
 def test_bad_input(as_users_call_it: None) -> None:
     counts = np.array([[1, 2, 0], [3, 4, 0]])
     for arguments, message in (
-        ({"rule": "vote"}, "'rule' must be one of 'hungarian', 'hungarian+argmax', got 'vote'"),
+        ({"rule": "best"}, "'rule' must be one of 'hungarian', 'hungarian+argmax', 'vote', got 'best'"),
         ({"counts": counts - 1}, "'counts' must hold numbers from 0 on, got -1"),
         ({"counts": counts[0]}, "'counts' must be a table [classes, clusters + 1], got shape [3]"),
         ({"counts": counts[:, :0]}, "'counts' must be a table [classes, clusters + 1], got shape [2, 0]"),

@@ -76,8 +76,8 @@ def literal_scores(photos: list[Example], categories: list[tuple[int, bool]]) ->
 def scores_of(photos: list[Example], *, class_agnostic: bool = False) -> PanopticScores:
     quality = PanopticQuality(CATEGORIES, class_agnostic=class_agnostic)
     for photo in photos:
-        quality.add(*photo)
-    return quality.scores()
+        quality.update(*photo)
+    return quality.compute()
 
 
 def assert_same(scores: PanopticScores, expected: PanopticScores) -> None:
@@ -215,13 +215,13 @@ def test_value_that_torchmetrics_documents() -> None:
     names = sorted({*found.split(), *truth.split()})
     maps = [np.array([[1 + names.index(name) for name in row.split()]]) for row in (truth, found)]
     quality = PanopticQuality([(0, True), (1, True), (6, False), (7, False)])
-    quality.add(
+    quality.update(
         maps[0],
         [TruthSegment(n, int(names[n - 1][0])) for n in np.unique(maps[0]).tolist()],
         maps[1],
         [PredictedSegment(n, int(names[n - 1][0])) for n in np.unique(maps[1]).tolist()],
     )
-    scores = quality.scores()
+    scores = quality.compute()
     assert scores.all is not None
     assert scores.all.pq == pytest.approx(54.63, abs=0.005)
 
@@ -236,7 +236,7 @@ def test_torchmetrics() -> None:
         void = rng.random(20) < 0.2
         truth = maps[0] * ~void[maps[0]]
         quality = PanopticQuality(CATEGORIES)
-        quality.add(
+        quality.update(
             truth,
             [TruthSegment(n, int(classes[n])) for n in np.unique(truth).tolist() if n],
             maps[1],
@@ -247,7 +247,7 @@ def test_torchmetrics() -> None:
             for ids in (truth, maps[1])
         )
         expected = detection.panoptic_quality(found, target, things={7, 0, 5}, stuffs={3, 12})
-        scores = quality.scores()
+        scores = quality.compute()
         assert scores.all is not None
         assert scores.all.pq == pytest.approx(100 * float(expected))
 
@@ -270,9 +270,9 @@ def test_bad_input(as_users_call_it: None) -> None:
         ({"truth_segments": [good.found_segments[0]._replace(category=None)]}, "'truth_segments' must have categories"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
-            quality.add(*good._replace(**change))
+            quality.update(*good._replace(**change))
     with pytest.raises(TypeError, match="'predicted_ids' must be a numpy array of integers, got float64 array"):
-        quality.add(*good._replace(found=good.found / 1))
-    assert quality.scores().all is None  # what is refused does not count
+        quality.update(*good._replace(found=good.found / 1))
+    assert quality.compute().all is None  # what is refused does not count
     with pytest.raises(ValueError, match=re.escape("'categories' must have each id once, got [1, 2, 1]")):
         PanopticQuality([(1, True), (2, False), (1, False)])

@@ -1,5 +1,8 @@
 """Scores as tables on the terminal, under the protocol they were made by."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -8,6 +11,7 @@ from segmentation.metrics.hierarchy import HierarchyScores
 from segmentation.metrics.instance import InstanceScores
 from segmentation.metrics.photo_matching import counted
 
+_UNMATCHED = {"error": "count as errors", "ignore": "are left out"}
 _MEANING = {
     "AP": "IoU 0.50 ... 0.95",
     "AP50": "IoU 0.50",
@@ -33,13 +37,14 @@ def print_instance_scores(scores: InstanceScores) -> None:
     table.add_column("boxes", justify="right")
     table.add_column("of")
     for name, meaning in _MEANING.items():
-        table.add_row(name, _percent(scores.mask[name]), _percent(scores.box[name]), meaning)
+        table.add_row(name, percent(scores.mask[name]), percent(scores.box[name]), meaning)
     objects = counted(facts["best_overlap_objects"], "object")
-    table.add_row("best overlap", _percent(scores.best_overlap), "", f"{objects} above 1 % of the photo")
+    table.add_row("best overlap", percent(scores.best_overlap), "", f"{objects} above 1 % of the photo")
     classes = "class-agnostic: every category is one" if facts["class_agnostic"] else "class-aware: mean of categories"
-    _show(
+    show(
         table,
         f"{classes}; maxDets {'/'.join(map(str, facts['max_dets']))}; kind {facts['kind']}",
+        *([] if "mapping" not in facts else [mapping_line(facts)]),
         f"{counted(facts['photos'], 'photo')} ({facts['photos_without_predictions']:,} without predictions), "
         f"{counted(facts['objects'], 'object')} and {facts['crowd_objects']:,} crowd, "
         f"{counted(facts['predictions'], 'prediction')}",
@@ -62,7 +67,7 @@ def print_hierarchy_scores(scores: HierarchyScores) -> None:
         best = f"{values['best']:.3f}" if "best" in values else ""
         table.add_row(title, f"{values['ODS']:.3f}", f"{values['OIS']:.3f}", best, f"{scores.levels[key]:g}")
     levels = ", ".join(f"{threshold:g}" for threshold in facts["thresholds"])
-    _show(
+    show(
         table,
         f"{counted(facts['photos'], 'photo')} with {counted(facts['annotators'], 'human segmentation')} "
         f"({facts['photos_without_predictions']:,} left out, without predictions)",
@@ -71,11 +76,26 @@ def print_hierarchy_scores(scores: HierarchyScores) -> None:
     )
 
 
-def _percent(value: float | None) -> str:
+def mapping_line(facts: Mapping[str, Any]) -> str:
+    """What is said about the mapping of a protocol."""
+    own = facts.get("mapping")
+    if own is None:
+        return "no mapping: predictions have the classes of the data set"
+    unmatched = _UNMATCHED.get(own.get("unmatched", ""), "find nothing")
+    fitted = "no photos" if own["fitted_on"] is None else own["fitted_on"]
+    return (
+        f"mapping {own['rule']}, fitted on {fitted}: {own['clusters'] - own['clusters_without_class']} of "
+        f"{counted(own['clusters'], 'cluster')} stand for a class; the others {unmatched}"
+    )
+
+
+def percent(value: float | None) -> str:
+    """With two digits; a dash where there is none."""
     return "-" if value is None else f"{value:.2f}"
 
 
-def _show(table: Table, *lines: str) -> None:
+def show(table: Table, *lines: str) -> None:
+    """Prints a table and lines below it."""
     console = Console(highlight=False)
     console.print(table)
     for line in lines:

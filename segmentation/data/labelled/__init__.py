@@ -1,0 +1,1 @@
+"""Labelled data sets, read as they lie on people's disks."""

@@ -1,0 +1,1 @@
+"""What the commands of ``segmentation.evaluate`` share: options, predictions of a model, tables."""

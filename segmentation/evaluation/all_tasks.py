@@ -1,0 +1,116 @@
+"""Every task that a data set has ground truth for, with one mapping of clusters."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from segmentation.evaluation.flow import Report, finish, located_predictions, note_part, with_data
+from segmentation.evaluation.request import Request
+from segmentation.evaluation.tables import mapping_line, percent, show
+from segmentation.evaluation.tasks import TASKS, Evaluation, Mapped
+from segmentation.metrics.fit_plan import FitPlan, FittedMapping
+from segmentation.metrics.mapping import MOST
+from segmentation.metrics.panoptic_fit import PhotoSegments, cluster_pixels
+from segmentation.metrics.parallel import choose_workers
+from segmentation.metrics.photo_matching import counted
+from segmentation.metrics.predicted_maps import find_maps
+from segmentation.metrics.predicted_segments import read_segments
+from segmentation.metrics.semantic import SemanticQuality
+from segmentation.metrics.semantic_maps import PhotoMaps, count_pixels, fit_pixel_mapping
+from segmentation.metrics.truth_maps import PanopticTruth, SemanticTruth
+
+AGNOSTIC = "instance, class-agnostic"
+
+
+def run_all(request: Request, report: Report) -> None:
+    """Scores every task of a data set, on the predictions of one model or in one folder, with one mapping.
+
+    The mapping is fitted to the pixels that classes share with the clusters of the semantic map and of the panoptic
+    map, taken together.
+
+    Raises:
+        ValueError, OSError: see the readers and metrics.
+    """
+    if request.data is None:
+        raise ValueError("'all' needs --data")
+    tasks = [task for name, task in TASKS.items() if name in request.data.tasks]
+    if not tasks:
+        raise ValueError(f"--data {request.data.name} has no ground truth with classes")
+    truths = {task.name: task.read(request, request.split) for task in tasks}
+    names = {task.name: task.names(truths[task.name]) for task in tasks}
+    with located_predictions(request, request.split, names) as predictions:
+        if not predictions.is_dir():
+            raise ValueError(f"'all' needs an output folder of segmentation.predict, got the file {predictions}")
+        mapping = _mapping(request, truths, predictions)
+        found: dict[str, Evaluation] = {}
+        if "instance" in truths:
+            own = replace(request, own={**request.own, "class_agnostic": True})
+            part = mapping if isinstance(mapping, FittedMapping) else None
+            found[AGNOSTIC] = TASKS["instance"].evaluate(own, truths["instance"], predictions, part)
+        found.update({task.name: task.evaluate(request, truths[task.name], predictions, mapping) for task in tasks})
+    _print(found)
+    note_part(request, max(map(len, names.values())))
+    contents = {name: with_data(scores, request) for name, scores in found.items()}
+    finish(found, contents, report)
+
+
+def _mapping(request: Request, truths: dict[str, Any], predictions: Path) -> Mapped:
+    """One mapping for all tasks."""
+    plan = request.wanted_mapping()
+    if request.other_split is not None:
+        raise ValueError("'all' fits its mapping on the same split, or takes a file (--mapping FILE)")
+    if not isinstance(plan, FitPlan) or not {"semantic", "panoptic"} & truths.keys():
+        return plan
+    workers = choose_workers(max(len(truth.photos) for truth in truths.values()), request.workers)
+    parts: list[SemanticQuality] = []
+    fitted = 0
+    if "semantic" in truths:
+        semantic: SemanticTruth = truths["semantic"]
+        maps = find_maps(predictions, [photo.name for photo in semantic.photos], semantic.key)
+        own = [PhotoMaps(photo, maps.file_of.get(photo.name)) for photo in plan.split(semantic.photos)[0]]
+        parts.append(count_pixels(semantic.classes, "clusters", MOST, None, own))
+        classes, fitted = semantic.classes, len(own)
+    if "panoptic" in truths:
+        panoptic: PanopticTruth = truths["panoptic"]
+        names = {photo.image_id: photo.name for photo in panoptic.photos}
+        segments = read_segments(predictions, None, names, clusters=True)
+        chosen = [PhotoSegments(photo, segments.maps.get(photo.image_id)) for photo in plan.split(panoptic.photos)[0]]
+        parts.append(cluster_pixels(panoptic.classes, segments, chosen, workers=workers))
+        classes, fitted = panoptic.classes, len(chosen)
+    for part in parts[1:]:
+        parts[0].merge(part)
+    return FittedMapping(fit_pixel_mapping(parts[0], classes, plan.rule, plan.describe(fitted)), plan)
+
+
+def _print(found: dict[str, Evaluation]) -> None:
+    """All tasks, a line each."""
+    table = Table(box=SIMPLE_HEAD, title="All tasks, %", title_justify="left")
+    for heading in ("task", "score", "value"):
+        table.add_column(heading, justify="right" if heading == "value" else "left")
+    for name, scores in found.items():
+        numbers = headline(scores.to_dict())
+        for place, (score, value) in enumerate(numbers.items()):
+            last = place == len(numbers) - 1
+            table.add_row("" if place else name, score, percent(value), end_section=last)
+    scores = list(found.values())[-1]
+    photos = f"{counted(scores.protocol['photos'], 'photo')} are scored"
+    show(table, photos, mapping_line(scores.protocol))
+
+
+def headline(contents: dict[str, Any]) -> dict[str, float | None]:
+    """The few numbers that stand for a task.
+
+    Example:
+        >>> headline({"pixel_accuracy": 63.9, "mean_iou": 30.2, "protocol": {"task": "semantic"}})
+        {'pixel accuracy': 63.9, 'mIoU': 30.2}
+    """
+    task = contents["protocol"]["task"]
+    if task == "semantic":
+        return {"pixel accuracy": contents["pixel_accuracy"], "mIoU": contents["mean_iou"]}
+    if task == "panoptic":
+        quality = contents["all"] or {}
+        return {name: quality.get(name) for name in ("PQ", "SQ", "RQ")}
+    return {f"{kind} {name}": contents[kind][name] for kind in ("mask", "box") for name in ("AP", "AP50", "AR100")}
