@@ -44,7 +44,7 @@ class AveragePrecision:
 
     The numbers are pycocotools', to the last digit, but photos are seen one at a time, objects of several processes can
     be merged, and photos can be weighted: their resampling gives confidence intervals
-        (:mod:`segmentation.metrics.bootstrap`).
+    (:mod:`segmentation.metrics.bootstrap`).
 
     Args:
         categories: ids of the categories, over which precision is averaged.

@@ -75,8 +75,7 @@ def evaluate_semantic(
         truth: the data set.
         predictions: folder of PNG files (or an output folder of ``segmentation.predict``), named as the photos are, of
             the size of the truth: a label for each pixel, of 8 bits (255 for none) or of 16 (65535 for none). Photos
-                without
-            one count as wrong.
+            without one count as wrong.
         labels: of the predictions are places of ``classes``, labels of the ``dataset``'s own files, or ``clusters``.
         mapping: says what clusters stand for, or how to find out; needed for clusters, and for them only.
         unmatched: pixels of clusters that stand for no class count as an ``error``, or not at all (``ignore``).
