@@ -1,5 +1,6 @@
 """Masks for a folder of photos: ``python -m segmentation.pseudo_masks PHOTOS... -o OUT``."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import click
 from rich.console import Console
 
 from segmentation.config import MaskSettings, load_preset, preset_names
+from segmentation.config.presets import to_plain
 from segmentation.engine.mask_run import FORMATS, MaskRun
 from segmentation.engine.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256
 from segmentation.masker import PseudoMasker
@@ -61,8 +63,7 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
             "encoder": options["encoder"],
             "weights": options["weights"].name if options["weights"] else None,
             "weights_sha256": sha256(options["weights"]) if options["weights"] else None,
-            **{name: getattr(settings, name) for name in MaskSettings.__dataclass_fields__},
-            "thresholds": list(settings.thresholds),
+            **to_plain(asdict(settings)),
         }
         plan = run_plan(photos, found, output, asked, options)
     except (ValueError, TypeError, OSError) as error:

@@ -22,7 +22,7 @@ SMALL = (
     "masks.min_area=1",
     "views={size: 56, local_size: 56}",
     "losses.points=64",
-    "optimizer={batch_size: 2, head_frozen: 0, precision: float32}",
+    "optimizer={batch_size: 2, accumulate: 1, head_frozen: 0, precision: float32}",
     "run={scenes: 8, photos: [], sampling: [], workers: 0}",
 )
 
@@ -72,7 +72,7 @@ def test_the_rates_of_everything(changes: tuple[str, ...]) -> None:
             assert parameter.grad is None
             assert torch.equal(parameter, before[name])
             continue
-        rate = 0.001 if vit else 0.01
+        rate = 0.01 * settings.encoder.lr_factor if vit else 0.01
         gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         expected = before[name] * (1 - rate * (0.5 if name in weights else 0)) - rate * gradient / (
             gradient.abs() + 1e-8
@@ -86,7 +86,7 @@ def test_the_rate_follows_its_schedule() -> None:
     for step, samples in enumerate(batches):
         rate = parts.learn(samples, step).figures["lr"]
         assert rate == learning_rate(step, 5, 0.01, 2)
-        assert {group["lr"] for group in parts.optimizer.param_groups} == {rate, 0.1 * rate}
+        assert {group["lr"] for group in parts.optimizer.param_groups} == {rate, settings.encoder.lr_factor * rate}
 
 
 def test_the_last_layer_of_the_head_is_frozen_at_first() -> None:

@@ -27,7 +27,7 @@ TEACHING = (
     "views={size: 64, local_size: 32, local_views: 1, global_views: 0}",
     "teacher={instance_segments: 6, semantic_segments: 3}",
     "losses.points=64",
-    "optimizer={steps: 6, batch_size: 2, warmup: 2, head_frozen: 2}",
+    "optimizer={steps: 6, batch_size: 2, accumulate: 1, warmup: 2, head_frozen: 2}",
     "run={scenes: 16, save_every: 2, log_every: 1}",
 )
 TINY = (*NETWORK, *TEACHING)
