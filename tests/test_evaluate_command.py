@@ -43,7 +43,7 @@ def test_instance(files: tuple[Path, Path], tmp_path: Path) -> None:
     scores = evaluate_instances(*files, class_agnostic=True)
     contents: dict[str, Any] = json.loads(written.read_text())
     assert contents == scores.to_dict()
-    assert set(contents) == {"mask", "box", "best_overlap", "protocol"}
+    assert set(contents) == {"mask", "box", "best_overlap", "per_class", "protocol"}
     for name in ("AP", "AP50", "AR100", "ARL"):
         numbers = [scores.mask[name], scores.box[name]]
         assert table_row(result.output, name)[:2] == ["-" if v is None else f"{v:.2f}" for v in numbers]
