@@ -127,7 +127,7 @@ def instance_rows(images: int, masks: int, seed: int) -> list[Row]:
         for contender, call in contenders().items():
             scores, took, peak = measured(call, folder)
             own = None if peak is None else peak / 2**20
-            first: Row = rows[0] if rows else {"seconds": took.wall, "own_seconds": took.own, "peak_mib": own}
+            first: Row = rows[0] if rows else {"seconds": took.wall, "peak_mib": own}
             rows.append(
                 {
                     "task": "instance",
