@@ -6,6 +6,7 @@ from torch import Tensor
 
 from benchmarks.inputs import region_features
 from benchmarks.peers import agglomeration, divide_and_conquer, eigenvector, mask_cut, token_cut
+from benchmarks.peers.normalized_cut import seed_of
 from tests.oracles import peers as literal
 
 SPECTRAL = sorted(eigenvector.SOLVERS)
@@ -31,6 +32,16 @@ def tokens_of(kind: str, grid: tuple[int, int], seed: int) -> Tensor:
 
 def as_set(masks: Tensor) -> set[bytes]:
     return {mask.numpy().tobytes() for mask in masks}
+
+
+def test_rounding_does_not_choose_among_equal_seeds() -> None:
+    rng = np.random.default_rng()
+    for _ in range(50):
+        values = rng.standard_normal(30)
+        largest, equal = values.max() + 0.1, np.sort(rng.choice(30, 4, replace=False))
+        values[equal] = largest * (1 + 1e-9 * rng.standard_normal(4))
+        assert seed_of(values) == equal[0]
+    assert seed_of(np.array([0.5, 0.9, 0.9 + 1e-4])) == 2
 
 
 @pytest.mark.parametrize("solver", SPECTRAL)

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from benchmarks.peers.normalized_cut import Mask, alike, cut_vector, part_around
+from benchmarks.peers.normalized_cut import Mask, alike, cut_vector, part_around, seed_of
 
 _MAX_OVERLAP = 0.5  # IoU with the object before
 _MIN_SHARE = 0.01  # of the photo
@@ -49,12 +49,12 @@ def _foreground(vector: np.ndarray, grid: tuple[int, int]) -> Mask:
     The sign of an eigenvector is arbitrary. Asking for the corners first, and for the token only otherwise, would make
     the object depend on it.
     """
-    if vector[np.abs(vector).argmax()] < 0:
+    if vector[seed_of(np.abs(vector))] < 0:
         vector = -vector
     side = vector > vector.mean()
     if side.reshape(grid)[[0, 0, -1, -1], [0, -1, 0, -1]].sum() >= 3:
         side, vector = ~side, -vector
-    return part_around(side.reshape(grid), int(vector.argmax()))
+    return part_around(side.reshape(grid), seed_of(vector))
 
 
 def _iou(one: Mask, other: Mask) -> float:

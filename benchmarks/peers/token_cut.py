@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from benchmarks.peers.normalized_cut import alike, cut_vector, part_around
+from benchmarks.peers.normalized_cut import alike, cut_vector, part_around, seed_of
 
 
 def token_cut(
@@ -23,7 +23,7 @@ def token_cut(
         solver: of :data:`~benchmarks.peers.eigenvector.SOLVERS`.
     """
     vector = cut_vector(alike(tokens, tau), solver)
-    seed = int(np.abs(vector).argmax())
+    seed = seed_of(np.abs(vector))
     side = vector > vector.mean()
     if not side[seed]:
         side = ~side
