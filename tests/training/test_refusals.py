@@ -63,7 +63,11 @@ def check_refused(result: Result, status: int, message: str) -> None:
         (["--set", "optimizer.steps=many"], 1, r"'optimizer\.steps' must be of type int, got str 'many'"),
         (["--set", "optimizer.lr=["], 1, "expected the node content"),
         (["--set", "optimizer.steps"], 1, r"'--set' must be section\.key=value, got 'optimizer\.steps'"),
-        (["--set", "adapter.interactions=9"], 1, r"'interactions' must be at most the \d+ blocks, got 9"),
+        (
+            ["--set", "encoder.options.depth=4", "--set", "adapter.interactions=9"],
+            1,
+            "'interactions' must be at most the 4 blocks, got 9",
+        ),
         (["--set", "encoder.options={speed: 9}"], 1, "'options' .*speed"),
         (["--init-from", "nowhere"], 2, "'nowhere' does not exist"),
         (["--init-from", "."], 1, r"has no trained model: there is no model\.safetensors"),
