@@ -1,13 +1,11 @@
 """What a finished run tells: a table on generated scenes, and a page with pictures and curves."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from rich.table import Table
 
@@ -63,9 +61,7 @@ def _scene_table(run: TrainRun, init_from: Path | None) -> tuple[Sequence[str], 
         "student, at the start": partial(predicted_masks, start.model, settings=settings),
         "student, at the end": partial(predicted_masks, end.model, settings=settings),
     }
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        scores = pool.map(exam.scores, finders.values())
+    scores = run.parts.part_threads.map(exam.scores, finders.values())
     rows = [[name, *(f"{score:.1f}" for score in own.row())] for name, own in zip(finders, scores, strict=True)]
     return ["", *(field.name for field in fields(SceneScores))], rows
 

@@ -5,10 +5,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from graphpool.layout import Layout
-from graphpool.state import unit_tokens
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
+from segmentation.segments.photo_tokens import photo_tokens
 from segmentation.segments.query_geometry import query_geometry
 from segmentation.segments.query_masks import QueryMasks
 from segmentation.teaching.teacher import Teacher
@@ -51,7 +50,7 @@ def predicted_masks(
     grid = pixels.size(2) // patch, pixels.size(3) // patch
     masks, clusters = last.masks.float(), model.clusters(last.queries).argmax(2)
     with torch.autocast(pixels.device.type, enabled=False):
-        tokens = _unit_tokens(output.keys.float(), settings.masks.center)
+        tokens = photo_tokens(output.keys.float(), settings.masks.center)
         geometry = [
             query_geometry(own, of_photo, grid, photo, settings.masks.score)
             for own, of_photo, photo in zip(masks, tokens, pixels.float(), strict=True)
@@ -59,12 +58,6 @@ def predicted_masks(
     found = zip(masks, last.objectness.float().sigmoid(), clusters, geometry, strict=True)
     instance = settings.decoder.instance_queries
     return [QueryMasks(own, objectness, named, instance, score) for own, objectness, named, score in found]
-
-
-def _unit_tokens(keys: Tensor, center: str) -> Tensor:
-    """Of each photo, as they are grouped by, ``[batch, tokens, channels]``."""
-    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
-    return unit_tokens(keys.flatten(0, 1), Layout.of(batch, len(keys)), center).view_as(keys)
 
 
 def _sized(masks: Tensor, side: int) -> Tensor:

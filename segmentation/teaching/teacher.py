@@ -9,12 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphpool import OnlineAgglomerativePooling, grid_graph
-from graphpool.layout import Layout
-from graphpool.state import unit_tokens
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.candidates import Candidates, photo_candidates
 from segmentation.segments.choose import choose_segments
+from segmentation.segments.photo_tokens import photo_tokens
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Teacher(nn.Module):
         if self.settings.masks.semantic:
             semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
             found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
-        tokens = unit_tokens(x, Layout.of(batch, len(keys)), self.settings.masks.center).view_as(keys)
+        tokens = photo_tokens(keys, self.settings.masks.center)
         return [
             {
                 kind: self._chosen(found[kind][index], tokens[index], pixels[index], kind)
