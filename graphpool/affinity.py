@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -41,6 +42,27 @@ class Columns:
         spaced = (place * size.index_select(0, graph)).div(kept.index_select(0, graph), rounding_mode="floor")
         index = layout.ptr.index_select(0, graph) + spaced
         return cls(tokens.index_select(0, index), Layout(graph, ptr, sizes), index)
+
+    @property
+    def worth_moments(self) -> bool:
+        """Whether second moments are much smaller than the affinity of all tokens."""
+        return self.layout.largest >= 2 * self.tokens.size(1)
+
+    @cached_property
+    def moments(self) -> Tensor:
+        """Second moments of the tokens of each graph, their mean product of two channels, ``[graphs, channels,
+        channels]``.
+        """
+        tokens, layout = self.tokens, self.layout
+        with full_precision(tokens.device):
+            if tokens.is_cpu:
+                products = tokens.new_empty(layout.num_graphs, tokens.size(1), tokens.size(1))
+                for own, product in zip(layout.split(tokens), products, strict=True):
+                    affinity_block(own.T, own.T, product, symmetric=True)
+            else:
+                padded = layout.pad(tokens)
+                products = torch.bmm(padded.transpose(1, 2), padded)
+        return products / layout.ptr.diff().clamp(min=1).view(-1, 1, 1)
 
 
 def check_fits(num_rows: int, columns: Columns) -> None:
@@ -95,7 +117,7 @@ def affinity_block(rows: Tensor, columns: Tensor, out: Tensor, *, symmetric: boo
     If it is symmetric (both are the same), half of it is copied instead of multiplied, where that is quicker.
     """
     size = rows.size(0)
-    if not symmetric or rows.size(1) < _FEWEST_CHANNELS:
+    if not symmetric or min(rows.shape) < _FEWEST_CHANNELS:
         torch.mm(rows, columns.T, out=out)
         return
     step = max(1, -(-size // _BLOCKS))

@@ -3,9 +3,8 @@ r"""Which nodes a threshold joins, with Eq. 3 evaluated only where it decides.
 Only the partition matters, so most edges need no L1 distance of affinity rows:
 
 - :math:`S^s \le 1`, so an edge with :math:`\omega_f S^f + \omega_s \le \tau` is out.
-- :math:`1 - S^s`, a mean of absolute values, is at most the root of the mean square, :math:`\lVert r_i - r_j \rVert /
-  \sqrt n`, which one product gives for all pairs; and that is at most :math:`\lVert m_i - m_j \rVert`, m the mean
-  tokens of the two ends, which needs no affinity at all. An edge for which such a bound is enough is in.
+- Second moments of the tokens bound :math:`S^s` from both sides (:mod:`graphpool.bounds`). An edge for which the lower
+  bound is enough is in, one for which the upper bound is not enough is out.
 - An edge between nodes that are joined already decides nothing.
 
 What is left is evaluated, most promising edges first, dropping those that became joined meanwhile. The partition is
@@ -17,15 +16,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphpool.bounds import Form, Range
 from graphpool.components import hook_and_contract
 from graphpool.precision import full_precision
 from graphpool.similarity import distance_on_edges, dot_on_edges
+from graphpool.spatial import distance_by_differences
 from graphpool.state import AffinityState
 
-_MARGIN = 1e-5  # of rounding, for the bound that lets edges in
-_SLACK = 1e-5  # of rounding in a squared distance that is a difference of products
-_FEWEST = 1024  # edges worth a round of their own on CPU
-_PRODUCT_SPEED = 30  # how many products of rows take the time of one L1 distance
+_MARGIN = 1e-5  # of rounding, for the bounds
+_FEWEST = {"cpu": 256, "cuda": 4096}  # edges worth a round of their own
+_PRODUCT_SPEED = 30  # how many products of rows take the time of one product on an edge
 _BLOCK_PAIRS = {"cpu": 2**19, "cuda": 2**26}  # looked at side by side
 
 
@@ -42,6 +42,34 @@ class Rule(NamedTuple):
     def total(self, feature: Tensor, spatial: Tensor | float) -> Tensor:
         """Eq. 4."""
         return self.feature_weight * feature + self.spatial_weight * spatial
+
+
+class Pairs(NamedTuple):
+    """Pairs of supernodes, ``[2, E]``, and their S^f, ``[E]``."""
+
+    edges: Tensor
+    score: Tensor
+
+    def take(self, kept: Tensor | slice) -> "Pairs":
+        """Some of them."""
+        return Pairs(self.edges[:, kept], self.score[kept])
+
+
+class Touched(NamedTuple):
+    """The supernodes at the ends of some edges: the state of those alone, and the place of each in it, ``[K]``."""
+
+    state: AffinityState
+    place: Tensor
+
+    @classmethod
+    def of(cls, state: AffinityState, edges: Tensor) -> "Touched":
+        """Those of edges of a state."""
+        touched = torch.zeros(state.layout.num_nodes, dtype=torch.bool, device=edges.device)
+        touched.index_fill_(0, edges.flatten(), True)
+        index = touched.nonzero().view(-1)
+        if 2 * index.numel() > state.layout.num_nodes:  # the whole symmetric product costs about half
+            return cls(state, torch.arange(state.layout.num_nodes, device=edges.device))
+        return cls(state.take(index), touched.cumsum(0).sub_(1))
 
 
 class Groups(NamedTuple):
@@ -69,39 +97,43 @@ def group_edges(x: Tensor, state: AffinityState, edge_index: Tensor, rule: Rule)
     if rule.spatial_weight == 0:
         return groups.join(edge_index, score > rule.threshold)
     kept = (rule.total(score, 1) > rule.threshold).nonzero().view(-1)
-    edges, score = edge_index.index_select(1, kept), score.index_select(0, kept)
+    pairs = Pairs(edge_index.index_select(1, kept), score.index_select(0, kept))
     # at the start of a hierarchy x are the tokens themselves
-    inner = score if state.sums is x else dot_on_edges(state.mean, edges)
-    length = state.mean.square().sum(1)[edges].sum(0)
-    groups = _join_sure(groups, edges, score, length - 2 * inner, rule)
-    return _join_rest(groups, edges, score, state, rule)
+    squared = 2 - 2 * pairs.score if state.sums is x else Form.length(state).on_edges(pairs.edges)
+    groups, left = _decide(groups, pairs, Range.by_length(squared), rule)
+    pairs, squared = pairs.take(left), squared.index_select(0, left)
+    if pairs.score.numel() and state.columns.worth_moments:
+        touched = Touched.of(state, pairs.edges)
+        mean_square = Form.mean_square(touched.state).on_edges(touched.place[pairs.edges])
+        groups, left = _decide(groups, pairs, Range.of(mean_square, squared), rule)
+        pairs = pairs.take(left)
+    return _evaluate(groups, pairs, state, rule)
 
 
 def group_pairs(x: Tensor, state: AffinityState, rule: Rule) -> Groups:
     """The same for all pairs of supernodes inside each graph, a block of rows at a time."""
     layout, groups = state.layout, _each_alone(state)
     padded = layout.pad(x)
-    rows = None if rule.spatial_weight == 0 else layout.pad(state.mean_rows())
+    forms = None if rule.spatial_weight == 0 else (Form.mean_square(state), Form.length(state))
     step = max(1, _BLOCK_PAIRS.get(x.device.type, 2**26) // max(1, layout.num_graphs * layout.largest))
     with full_precision(x.device):
         for start in range(0, layout.largest, step):
             block = slice(start, start + step)
             score = torch.bmm(padded[:, block], padded.transpose(1, 2))
             may = (rule.total(score, 1) > rule.threshold).triu(start + 1) & layout.valid.unsqueeze(1)
-            graph, first, second = may.nonzero().unbind(1)
-            pairs = layout.ptr.index_select(0, graph) + torch.stack([first + start, second])
-            kept = groups.apart(pairs)
-            pairs, graph, first, second = (index[..., kept] for index in (pairs, graph, first, second))
-            chosen = score[graph, first, second]
-            if rows is None:
-                groups = groups.join(pairs, chosen > rule.threshold)
+            place = may.nonzero().unbind(1)
+            graph, first, second = place
+            edges = layout.ptr.index_select(0, graph) + torch.stack([first + start, second])
+            pairs = Pairs(edges, score[place])
+            if forms is None:
+                groups = groups.join(edges, pairs.score > rule.threshold)
                 continue
-            if _PRODUCT_SPEED * chosen.numel() > score.numel():
-                inner = torch.bmm(rows[:, block], rows.transpose(1, 2))[graph, first, second]
-                length = rows.square().sum(2).flatten()[torch.stack([first + start, second]) + graph * layout.largest]
-                mean_square = (length.sum(0) - 2 * inner) / state.columns_of.index_select(0, pairs[0])
-                groups = _join_sure(groups, pairs, chosen, mean_square, rule)
-            groups = _join_rest(groups, pairs, chosen, state, rule)
+            if _PRODUCT_SPEED * pairs.score.numel() > score.numel():
+                squares = (form.of_block(layout, block)[place] for form in forms)
+            else:
+                squares = (form.on_edges(edges) for form in forms)
+            groups, left = _decide(groups, pairs, Range.of(*squares), rule)
+            groups = _evaluate(groups, pairs.take(left), state, rule)
     return groups
 
 
@@ -110,36 +142,31 @@ def _each_alone(state: AffinityState) -> Groups:
     return Groups(torch.arange(num_nodes, device=state.sums.device), num_nodes)
 
 
-def _join_sure(groups: Groups, edges: Tensor, score: Tensor, squared: Tensor, rule: Rule) -> Groups:
-    """Joins what a bound on Eq. 3 lets in: ``squared`` is the square of the most that 1 - S^s can be."""
-    least = 1 - (squared.clamp(min=0) + _SLACK).sqrt()
-    return groups.join(edges, rule.total(score, least) > rule.threshold + _MARGIN)
+def _decide(groups: Groups, pairs: Pairs, distance: Range, rule: Rule) -> tuple[Groups, Tensor]:
+    """Joins what bounds on Eq. 3 let in; which pairs it has to be evaluated for, as indices."""
+    groups = groups.join(pairs.edges, rule.total(pairs.score, 1 - distance.most) > rule.threshold + _MARGIN)
+    kept = groups.apart(pairs.edges)
+    best = rule.total(pairs.score[kept], 1 - distance.least[kept])
+    return groups, kept[best > rule.threshold - _MARGIN]
 
 
-def _join_rest(groups: Groups, edges: Tensor, score: Tensor, state: AffinityState, rule: Rule) -> Groups:
-    """Joins what Eq. 3 itself lets in, as long as there are edges between different groups."""
-    kept = groups.apart(edges)
-    kept = kept.index_select(0, score.index_select(0, kept).argsort(descending=True, stable=True))
-    if not kept.numel():
+def _evaluate(groups: Groups, pairs: Pairs, state: AffinityState, rule: Rule) -> Groups:
+    """Joins what Eq. 3 itself lets in, as long as there are pairs of different groups."""
+    if not pairs.score.numel():
         return groups
-    edges, score = edges.index_select(1, kept), score.index_select(0, kept)
-    rows, columns, inner_edges = _touched_rows(state, edges)
-    while score.numel():
-        step = score.numel() if score.is_cuda else max(_FEWEST, score.numel() // 2)
-        ends = inner_edges[:, :step]
-        spatial = 1 - distance_on_edges(rows, ends) / columns.index_select(0, ends[0])
-        groups = groups.join(edges[:, :step], rule.total(score[:step], spatial) > rule.threshold)
-        kept = step + groups.apart(edges[:, step:])
-        edges, score, inner_edges = edges[:, kept], score[kept], inner_edges[:, kept]
+    pairs = pairs.take(pairs.score.argsort(descending=True, stable=True))
+    fewest = _FEWEST.get(pairs.score.device.type, _FEWEST["cuda"])
+    touched = Touched.of(state, pairs.edges)
+    many = pairs.score.numel() > touched.state.layout.num_nodes
+    rows = touched.state.mean_rows() if many else None
+    while pairs.score.numel():
+        step = max(fewest, pairs.score.numel() // 2) if many else fewest
+        first, pairs = pairs.take(slice(step)), pairs.take(slice(step, None))
+        if rows is None:
+            distance = distance_by_differences(state, first.edges)
+        else:
+            columns = state.columns_of.index_select(0, first.edges[0])
+            distance = distance_on_edges(rows, touched.place[first.edges]) / columns
+        groups = groups.join(first.edges, rule.total(first.score, 1 - distance) > rule.threshold)
+        pairs = pairs.take(groups.apart(pairs.edges))
     return groups
-
-
-def _touched_rows(state: AffinityState, edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What Eq. 3 needs: mean affinity rows of the supernodes touched, their numbers of columns, the edges in them."""
-    touched = torch.zeros(state.layout.num_nodes, dtype=torch.bool, device=edges.device)
-    touched.index_fill_(0, edges.flatten(), True)
-    index = touched.nonzero().view(-1)
-    if 2 * index.numel() > state.layout.num_nodes:  # the whole symmetric product costs about half
-        return state.mean_rows(), state.columns_of, edges
-    part = state.take(index)
-    return part.mean_rows(), part.columns_of, touched.cumsum(0).sub_(1)[edges]

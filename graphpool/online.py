@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -163,16 +162,13 @@ class OnlineAgglomerativePooling(nn.Module):
             if features is None:
                 self._warn_if_all_merged(count, layout)
             features, totals, state = self._merge(features, totals, state, cluster, count)
-            if self.semantic and self.feature_weight < 1:
-                state = state.with_rows()  # for all pairs here, and kept for the layers to come
             edges = _undirected(cluster[edges], count)
             instance = self._partition(features, channels, state, layout, x.dtype)
             semantic = None
             if self.semantic:
                 rule = Rule(semantic_threshold, self.feature_weight)
                 cluster, count = group_pairs(features[:, :channels], state, rule)
-                alone = state if self.features == "vote" else replace(state, rows=None)  # nothing reads them again
-                merged, _, apart = self._merge(features, totals, alone, cluster, count)
+                merged, _, apart = self._merge(features, totals, state, cluster, count)
                 semantic = self._partition(merged, channels, apart, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic))
         return Hierarchy(tuple(levels), graph.batch)
@@ -183,8 +179,6 @@ class OnlineAgglomerativePooling(nn.Module):
         """Features, sums and state of the clusters. A cluster of one supernode keeps the features it has."""
         merged = state.merge(cluster, count)
         totals = None if totals is None else add_rows(totals, cluster, count)
-        if self.features == "vote" and self.feature_weight < 1:
-            merged = merged.with_rows()  # both for Eq. 6 here and for Eq. 3 in the next layer
         changed = torch.arange(count, device=cluster.device)
         if features is not None:
             changed = (count_rows(cluster, count) > 1).nonzero().view(-1)

@@ -105,25 +105,25 @@ def affinity_similarity_pairs(rows: Float[Tensor, "nodes tokens"]) -> Float[Tens
     return (1 - F.pdist(widen(rows).contiguous(), p=1) / rows.size(1)).to(rows.dtype)
 
 
-def dot_on_edges(x: Tensor, edge_index: Tensor) -> Tensor:
-    """Inner product of the rows at both ends of each edge."""
-    return _on_edges(torch.mul, x, edge_index)
+def dot_on_edges(x: Tensor, edge_index: Tensor, other: Tensor | None = None) -> Tensor:
+    """Inner product of the rows at both ends of each edge, at its second end those of ``other`` if given."""
+    return _on_edges(torch.mul, x, x if other is None else other, edge_index)
 
 
 def distance_on_edges(x: Tensor, edge_index: Tensor) -> Tensor:
     """L1 distance of the rows at both ends of each edge."""
-    return _on_edges(_absolute_difference, x, edge_index)
+    return _on_edges(_absolute_difference, x, x, edge_index)
 
 
 def _absolute_difference(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.sub(left, right, out=out).abs_()
 
 
-def _on_edges(compare: Callable[..., Tensor], x: Tensor, edge_index: Tensor) -> Tensor:
-    """Sum over the channels of what ``compare(left, right, out=...)`` makes of the rows at both ends."""
+def _on_edges(compare: Callable[..., Tensor], x: Tensor, other: Tensor, edge_index: Tensor) -> Tensor:
+    """Sum over the channels of what ``compare(left, right, out=...)`` makes of ``x`` and ``other`` at both ends."""
     source, target = edge_index
-    if torch.compiler.is_compiling() or (torch.is_grad_enabled() and x.requires_grad):
-        return compare(take_rows(x, source), take_rows(x, target)).sum(1)
+    if torch.compiler.is_compiling() or (torch.is_grad_enabled() and (x.requires_grad or other.requires_grad)):
+        return compare(take_rows(x, source), take_rows(other, target)).sum(1)
     num_edges = source.numel()
     step = max(1, _CHUNK_BYTES.get(x.device.type, 2**28) // max(1, x.size(1) * x.element_size()))
     out = x.new_empty(num_edges)
@@ -132,6 +132,6 @@ def _on_edges(compare: Callable[..., Tensor], x: Tensor, edge_index: Tensor) -> 
         part = slice(start, min(start + step, num_edges))
         first, second = left[: part.stop - start], right[: part.stop - start]
         torch.index_select(x, 0, source[part], out=first)
-        torch.index_select(x, 0, target[part], out=second)
+        torch.index_select(other, 0, target[part], out=second)
         torch.sum(compare(first, second, out=first), 1, out=out[part])
     return out

@@ -1,9 +1,10 @@
-"""Eq. 3 on all edges of a batch, from the state of its hierarchy."""
+"""Eq. 3 on edges of a batch, from the state of its hierarchy."""
 
 import torch
 from torch import Tensor
 
-from graphpool.affinity import affinity_block, check_fits
+from graphpool.affinity import affinity_block, affinity_rows, check_fits
+from graphpool.layout import Layout
 from graphpool.precision import full_precision
 from graphpool.similarity import distance_on_edges
 from graphpool.state import AffinityState
@@ -15,7 +16,7 @@ def spatial_similarity(state: AffinityState, pairs: Tensor) -> Tensor:
     On CPU the rows of one graph at a time are made, compared and forgotten: they stay in the cache, and memory is that
     of the largest graph. On CUDA all rows are made at once.
     """
-    if state.rows is None and state.sums.is_cpu:
+    if state.sums.is_cpu:
         return _graph_by_graph(state, pairs)
     return 1 - distance_on_edges(state.mean_rows(), pairs) / state.columns_of.index_select(0, pairs[0])
 
@@ -39,3 +40,15 @@ def _graph_by_graph(state: AffinityState, pairs: Tensor) -> Tensor:
                 out[part] = 1 - distance_on_edges(rows, pairs[:, part] - first_node) / tokens.size(0)
             first_node += sums.size(0)
     return out
+
+
+def distance_by_differences(state: AffinityState, pairs: Tensor) -> Tensor:
+    """:math:`1 - S^s` of few pairs in any order, ``[num_pairs]``: a row of differences each instead of two of affinity."""
+    graph = state.layout.batch.index_select(0, pairs[0])
+    order = graph.argsort(stable=True)
+    first, second = pairs.index_select(1, order)
+    difference = state.mean.index_select(0, first) - state.mean.index_select(0, second)
+    layout = Layout.of(graph.index_select(0, order), state.layout.num_graphs)
+    check_fits(layout.num_nodes, state.columns)
+    distance = affinity_rows(difference, layout, state.columns).abs_().sum(1) / state.columns_of.index_select(0, first)
+    return torch.empty_like(distance).index_copy_(0, order, distance)

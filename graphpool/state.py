@@ -11,7 +11,7 @@ from graphpool.affinity import Columns, affinity_matrix, affinity_rows, check_fi
 from graphpool.layout import Layout
 from graphpool.precision import widen
 from graphpool.segment import add_rows, average_rows, take_rows
-from graphpool.vote import vote_by_rows, vote_by_sums
+from graphpool.vote import vote_by_sums
 
 CENTERS = ("none", "graph")
 _VANISHED = 1e-4  # of the longest raw token of a graph; below it, centred tokens are rounding noise
@@ -30,8 +30,6 @@ class AffinityState:
         sums: sum of the unit tokens of each supernode, ``[K, channels]``.
         area: number of tokens of each supernode, ``[K]``, int64.
         cluster: supernode of each original token, ``[num_tokens]``.
-        rows: sum of the affinity rows of each supernode's tokens, ``[K, columns]``; ``None`` until something needs
-            them (:meth:`with_rows`).
     """
 
     columns: Columns
@@ -40,7 +38,6 @@ class AffinityState:
     sums: Tensor
     area: Tensor
     cluster: Tensor
-    rows: Tensor | None = None
 
     @classmethod
     def start(
@@ -58,35 +55,24 @@ class AffinityState:
     @cached_property
     def mean(self) -> Tensor:
         """Mean token of each supernode, ``[K, channels]``."""
-        return self.sums / self.area.unsqueeze(1)
+        return self.sums if self.merged_nothing else self.sums / self.area.unsqueeze(1)
 
     @cached_property
     def columns_of(self) -> Tensor:
         """How many affinity columns count for each supernode, ``[K]``."""
         return self.columns.layout.ptr.diff().index_select(0, self.layout.batch)
 
-    def running_rows(self) -> Tensor:
-        """Sum of the affinity rows of each supernode's tokens: the ones kept, or new ones."""
-        if self.rows is not None:
-            return self.rows
+    def mean_rows(self) -> Tensor:
+        """Affinity row of each supernode, the mean over its tokens: ``[K, most columns of a graph]``."""
         check_fits(self.layout.num_nodes, self.columns)
         if self.columns.index is None and self.merged_nothing:
             return affinity_matrix(self.columns)
-        return affinity_rows(self.sums, self.layout, self.columns)
-
-    def mean_rows(self) -> Tensor:
-        """Affinity row of each supernode: the mean over its tokens."""
-        rows = self.running_rows()
-        return rows if self.merged_nothing else rows / self.area.unsqueeze(1)
+        return affinity_rows(self.mean, self.layout, self.columns)
 
     @property
     def merged_nothing(self) -> bool:
         """Whether every token is still its own supernode."""
         return self.layout.num_nodes == self.cluster.numel()
-
-    def with_rows(self) -> "AffinityState":
-        """The same state, its affinity rows kept from here on."""
-        return self if self.rows is not None else replace(self, rows=self.running_rows())
 
     def merge(self, cluster: Tensor, num_clusters: int) -> "AffinityState":
         """The state after supernodes became clusters: children add up."""
@@ -98,7 +84,6 @@ class AffinityState:
             sums=add_rows(self.sums, cluster, num_clusters),
             area=torch.zeros_like(batch).scatter_add_(0, cluster, self.area),
             cluster=cluster.index_select(0, self.cluster),
-            rows=None if self.rows is None else add_rows(self.rows, cluster, num_clusters),
         )
 
     def take(self, index: Tensor) -> "AffinityState":
@@ -108,20 +93,16 @@ class AffinityState:
             layout=Layout.of(self.layout.batch.index_select(0, index), self.layout.num_graphs),
             sums=self.sums.index_select(0, index),
             area=self.area.index_select(0, index),
-            rows=None if self.rows is None else self.rows.index_select(0, index),
         )
 
     def detach(self) -> "AffinityState":
         """The same state without a graph of gradients."""
         columns = replace(self.columns, tokens=self.columns.tokens.detach())
-        rows = None if self.rows is None else self.rows.detach()
-        return replace(self, columns=columns, values=self.values.detach(), sums=self.sums.detach(), rows=rows)
+        return replace(self, columns=columns, values=self.values.detach(), sums=self.sums.detach())
 
     def vote(self, temperature: float, logits: str) -> Tensor:
-        """Eq. 6 for every supernode, before normalisation; from the affinity rows if they are there."""
+        """Eq. 6 for every supernode, before normalisation."""
         area = self.area if logits == "mean" else None
-        if self.rows is not None:
-            return vote_by_rows(self.rows, self.layout, self.columns, self.values, temperature, area)
         return vote_by_sums(self.sums, self.layout, self.columns, self.values, temperature, area)
 
 

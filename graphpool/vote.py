@@ -1,7 +1,5 @@
 """Features of supernodes by vote of their tokens: Eq. 6."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -98,8 +96,7 @@ def vote_by_sums(
     """
     scale = _scale(sums, temperature, area)
     if sums.is_cpu:
-        keys = columns.layout.split(columns.tokens)
-        return _part_by_part(sums, layout, columns, values, scale, lambda part, graph: part @ keys[graph].T)
+        return _part_by_part(sums, layout, columns, values, scale)
     step = max(1, _CHUNK_BYTES["cuda"] // max(1, layout.num_graphs * columns.layout.largest * sums.element_size()))
     place = torch.arange(layout.num_nodes, device=sums.device) - layout.ptr.index_select(0, layout.batch)
     parts, order = [], []
@@ -112,38 +109,20 @@ def vote_by_sums(
     return take_rows(torch.cat(parts), torch.cat(order).argsort()) if parts else sums.new_zeros(0, values.size(1))
 
 
-def vote_by_rows(
-    rows: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None
-) -> Tensor:
-    """:func:`vote_by_sums` from the running sums of affinity rows themselves."""
-    scale = _scale(rows, temperature, area)
-    if rows.is_cpu:
-        sizes = columns.layout.sizes
-        return _part_by_part(rows, layout, columns, values, scale, lambda part, graph: part[:, : sizes[graph]])
-    return _padded(rows, layout, columns, values, scale)
-
-
 def _scale(rows: Tensor, temperature: float, area: Tensor | None) -> Tensor:
     """What the logits of each supernode are multiplied by, ``[K, 1]``."""
     scale = rows.new_full((rows.size(0), 1), 1 / temperature)
     return scale if area is None else scale / area.to(rows.dtype).unsqueeze(1)
 
 
-def _part_by_part(
-    queries: Tensor,
-    layout: Layout,
-    columns: Columns,
-    values: Tensor,
-    scale: Tensor,
-    logits_of: Callable[[Tensor, int], Tensor],
-) -> Tensor:
-    step = max(1, _CHUNK_BYTES["cpu"] // max(1, columns.layout.largest * queries.element_size()))
+def _part_by_part(sums: Tensor, layout: Layout, columns: Columns, values: Tensor, scale: Tensor) -> Tensor:
+    step = max(1, _CHUNK_BYTES["cpu"] // max(1, columns.layout.largest * sums.element_size()))
     parts = [values.new_zeros(0, values.size(1))]
-    graphs = zip(layout.split(queries), layout.split(scale), columns.layout.split(values), strict=True)
-    with full_precision(queries.device):
-        for graph, (query, factor, value) in enumerate(graphs):
+    by_graph = (layout.split(sums), layout.split(scale), columns.layout.split(columns.tokens))
+    with full_precision(sums.device):
+        for query, factor, key, value in zip(*by_graph, columns.layout.split(values), strict=True):
             for part, by in zip(query.split(step), factor.split(step), strict=True):
-                parts.append((logits_of(part, graph) * by).softmax(1) @ value)
+                parts.append(((part @ key.T) * by).softmax(1) @ value)
     return torch.cat(parts)
 
 

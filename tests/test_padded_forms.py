@@ -9,7 +9,7 @@ from graphpool.layout import Layout
 from graphpool.similarity import distance_on_edges
 from graphpool.spatial import spatial_similarity
 from graphpool.state import AffinityState
-from graphpool.vote import _padded, _scale, vote_by_rows
+from graphpool.vote import _padded, _scale, vote_by_sums
 
 SIZES = (7, 0, 12, 1, 9)
 
@@ -24,11 +24,11 @@ def ragged_state() -> AffinityState:
 
 
 def test_padded_vote() -> None:
-    state = ragged_state().with_rows()
-    rows, layout, columns = state.rows, state.layout, state.columns
-    assert rows is not None
+    state = ragged_state()
+    layout, columns = state.layout, state.columns
+    rows = affinity_rows(state.sums, layout, columns)
     for area in (None, state.area):
-        expected = vote_by_rows(rows, layout, columns, state.values, 0.3, area)
+        expected = vote_by_sums(state.sums, layout, columns, state.values, 0.3, area)
         found = _padded(rows, layout, columns, state.values, _scale(rows, 0.3, area))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
