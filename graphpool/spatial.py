@@ -43,7 +43,7 @@ def _graph_by_graph(state: AffinityState, pairs: Tensor) -> Tensor:
 
 
 def distance_by_differences(state: AffinityState, pairs: Tensor) -> Tensor:
-    """:math:`1 - S^s` of few pairs in any order, ``[num_pairs]``: a row of differences each instead of two of affinity."""
+    """:math:`1 - S^s` of few pairs in any order, ``[num_pairs]``: a row of differences each, not two of affinity."""
     graph = state.layout.batch.index_select(0, pairs[0])
     order = graph.argsort(stable=True)
     first, second = pairs.index_select(1, order)
