@@ -15,6 +15,7 @@ from graphpool.state import unit_tokens
 
 Find = Callable[[Tensor, tuple[int, int]], Tensor]
 FIVE = (0.8, 0.7, 0.6, 0.5, 0.4)
+FEATURES_ONLY: dict[str, Any] = {"feature_weight": 1, "features": "mean"}  # as in preset photos: no affinity
 NINE = tuple(round(0.9 - 0.1 * step, 2) for step in range(9))
 
 
@@ -62,7 +63,8 @@ METHODS = (
     Method("OAP, 5 levels", "graphpool", oap(FIVE), quality=True),
     Method("OAP, 9 levels", "graphpool", oap(NINE), quality=True),
     Method("OAP, 5 levels and semantic", "graphpool", oap(FIVE, semantic=True)),
-    Method("OAP, 5 levels, features only", "graphpool", oap(FIVE, feature_weight=1, features="mean"), quality=True),
+    Method("OAP, 5 levels, features only", "graphpool", oap(FIVE, **FEATURES_ONLY), quality=True),
+    Method("OAP, 9 levels, features only", "graphpool", oap(NINE, **FEATURES_ONLY), quality=True),
 )
 BASELINE = "OAP, 5 levels"
 
