@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from segmentation.metrics.hierarchy import HierarchyScores
+from segmentation.metrics.hierarchy_quality import HierarchyScores
 from segmentation.metrics.instance import InstanceScores
 from segmentation.metrics.photo_matching import counted
 

@@ -3,7 +3,8 @@
 from segmentation.metrics.average_precision import AveragePrecision
 from segmentation.metrics.class_list import ClassList
 from segmentation.metrics.fit_plan import FitPlan
-from segmentation.metrics.hierarchy import HierarchyQuality, HierarchyScores, evaluate_hierarchies
+from segmentation.metrics.hierarchy import evaluate_hierarchies
+from segmentation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
 from segmentation.metrics.instance import InstanceScores, evaluate_instances
 from segmentation.metrics.instance_quality import InstanceQuality
 from segmentation.metrics.mapping import ClusterMapping, fit_mapping, read_mapping
