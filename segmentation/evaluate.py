@@ -1,5 +1,6 @@
 """Scores of predictions against ground truth: ``python -m segmentation.evaluate instance ...``."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from segmentation.evaluation.options import (
 from segmentation.evaluation.tables import print_hierarchy_scores
 from segmentation.evaluation.tasks import TASKS
 from segmentation.metrics import evaluate_hierarchies
+from segmentation.metrics.boundary_matching import BSDS_TOLERANCE
 from segmentation.metrics.libraries import ENGINES
 
 
@@ -127,18 +129,34 @@ def all_tasks(**given: Any) -> None:
     show_default=True,
     help="Which hierarchy to score.",
 )
+@click.option("--boundaries", is_flag=True, help="The F-measure of the boundaries, too: some seconds a photo.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: cores, if that is worth it]")
 @json_option
 def hierarchy(
-    ground_truth: Path | None, root: Path | None, split: str, predictions: Path, kind: str, json_file: Path | None
+    ground_truth: Path | None,
+    root: Path | None,
+    split: str,
+    predictions: Path,
+    kind: str,
+    boundaries: bool,
+    workers: int | None,
+    json_file: Path | None,
 ) -> None:
-    """Covering, Rand index and variation of information against human segmentations."""
+    """Covering, Rand index, variation of information and boundary F-measure against human segmentations."""
 
     def run() -> None:
         if (ground_truth is None) == (root is None):
             raise ValueError("either --ground-truth or --root is needed")
         reader = LABELLED_SETS["bsds500"].hierarchy
         folder = ground_truth if root is None or reader is None else reader(root, split)
-        scores = evaluate_hierarchies(folder or "", predictions, kind=kind)
+        scores = evaluate_hierarchies(
+            folder or "",
+            predictions,
+            kind=kind,
+            tolerance=BSDS_TOLERANCE if boundaries else None,
+            workers=workers,
+            progress=sys.stderr.isatty(),
+        )
         print_hierarchy_scores(scores)
         for note in scores.notes:
             click.echo(f"Note: {note}", err=True)

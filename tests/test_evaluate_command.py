@@ -98,6 +98,17 @@ def test_hierarchy(tmp_path: Path) -> None:
     assert "Note: 1 of the 3 photos of the ground truth not in the predictions" in result.output
     assert "kind semantic" in run(*options, "--kind", "semantic").output
 
+    result = run(*options, "--boundaries", "--workers", "1", "--json", written)
+    assert result.exit_code == 0, result.output
+    scores = evaluate_hierarchies(truth, out, tolerance=0.0075)
+    contents = json.loads(written.read_text())
+    assert contents == scores.to_dict()
+    assert set(contents["boundary"]) == {"ODS", "OIS", "precision", "recall"}
+    assert set(contents["levels"]) == {"covering", "PRI", "VoI", "boundary"}
+    f_measure = [f"{contents['boundary'][key]:.3f}" for key in ("ODS", "OIS")]
+    assert table_row(result.output, "boundary")[-3:] == [*f_measure, f"{contents['levels']['boundary']:g}"]
+    assert "boundaries within 0.0075 of the diagonal, one to one" in result.output
+
     result = run("hierarchy", "--ground-truth", out, "--predictions", out)
     assert result.exit_code == 2
     assert "has none" in result.output

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from segmentation.metrics.hierarchy import HierarchyScores
+from segmentation.metrics.hierarchy_quality import HierarchyScores
 from segmentation.metrics.instance import InstanceScores
 from segmentation.metrics.photo_matching import counted
 
@@ -52,17 +52,24 @@ def print_instance_scores(scores: InstanceScores) -> None:
 
 
 def print_hierarchy_scores(scores: HierarchyScores) -> None:
-    """Covering, probabilistic Rand index and variation of information at ODS and OIS."""
+    """Covering, probabilistic Rand index, variation of information and boundary F-measure at ODS and OIS."""
     facts = scores.protocol
-    table = Table(box=SIMPLE_HEAD, title="Hierarchy, BSDS500 region benchmarks", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, title="Hierarchy, BSDS500 benchmarks", title_justify="left")
     table.add_column("score")
     for heading in ("ODS", "OIS", "best", "ODS level"):
         table.add_column(heading, justify="right")
-    rows = (
+    rows = [
         ("covering", "covering", scores.covering),
         ("PRI", "probabilistic Rand index", scores.pri),
         ("VoI", f"variation of information, {facts['voi_unit']} (lower is better)", scores.voi),
-    )
+    ]
+    how = []
+    if scores.boundary is not None:
+        rows.append(("boundary", "boundary F-measure", scores.boundary))
+        how.append(
+            f"boundaries within {facts['boundary_tolerance']:g} of the diagonal, one to one; at the ODS level "
+            f"precision {scores.boundary['precision']:.3f}, recall {scores.boundary['recall']:.3f}"
+        )
     for key, title, values in rows:
         best = f"{values['best']:.3f}" if "best" in values else ""
         table.add_row(title, f"{values['ODS']:.3f}", f"{values['OIS']:.3f}", best, f"{scores.levels[key]:g}")
@@ -73,6 +80,7 @@ def print_hierarchy_scores(scores: HierarchyScores) -> None:
         f"({facts['photos_without_predictions']:,} left out, without predictions)",
         f"kind {facts['kind']}; levels {levels}",
         "ODS: best level of the data set; OIS: best level of each photo; best: of each region",
+        *how,
     )
 
 

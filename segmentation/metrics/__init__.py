@@ -1,9 +1,12 @@
 """How good segments are: scores against ground truth, each with its protocol."""
 
 from segmentation.metrics.average_precision import AveragePrecision
+from segmentation.metrics.boundaries import region_boundaries
+from segmentation.metrics.boundary_matching import match_boundaries
 from segmentation.metrics.class_list import ClassList
 from segmentation.metrics.fit_plan import FitPlan
-from segmentation.metrics.hierarchy import HierarchyQuality, HierarchyScores, evaluate_hierarchies
+from segmentation.metrics.hierarchy import evaluate_hierarchies
+from segmentation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
 from segmentation.metrics.instance import InstanceScores, evaluate_instances
 from segmentation.metrics.instance_quality import InstanceQuality
 from segmentation.metrics.mapping import ClusterMapping, fit_mapping, read_mapping
@@ -33,8 +36,10 @@ __all__ = [
     "evaluate_panoptic",
     "evaluate_semantic",
     "fit_mapping",
+    "match_boundaries",
     "rand_index",
     "read_mapping",
+    "region_boundaries",
     "score_levels",
     "variation_of_information",
 ]

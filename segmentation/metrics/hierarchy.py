@@ -1,137 +1,36 @@
-"""Hierarchies of regions against human segmentations: the region benchmarks of BSDS500."""
+"""Files of hierarchies against BSDS500's human segmentations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from jaxtyping import Integer
-
-from segmentation.metrics.hierarchy_files import files_by_stem, read_annotators, read_levels
-from segmentation.metrics.photo_levels import PhotoLevels, score_levels
+from segmentation.metrics.hierarchy_files import files_by_stem, read_annotators, read_boundaries, read_levels
+from segmentation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
+from segmentation.metrics.parallel import choose_workers, work_on
 from segmentation.metrics.photo_matching import counted, some_of
 from segmentation.segments.segment import KINDS
 
 
-@dataclass(frozen=True)
-class HierarchyScores:
-    """How well the levels of hierarchies agree with people's segmentations.
-
-    ODS is the score of the level that is best on the whole data set, OIS that of each photo's own best level.
-
-    Attributes:
-        covering: ``ODS``, ``OIS`` and ``best`` (each true region by the best region of any level), 0 ... 1.
-        pri: probabilistic Rand index, ``ODS`` and ``OIS``, 0 ... 1.
-        voi: variation of information in bits, ``ODS`` and ``OIS``; lower is better.
-        levels: threshold of the ODS level by ``covering``, ``PRI`` and ``VoI``.
-        protocol: how they were computed, and on how many photos.
-        notes: photos that were not matched.
-    """
-
-    covering: dict[str, float]
-    pri: dict[str, float]
-    voi: dict[str, float]
-    levels: dict[str, float]
-    protocol: dict[str, Any]
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """All but the notes, for a JSON file."""
-        return {
-            "covering": self.covering,
-            "PRI": self.pri,
-            "VoI": self.voi,
-            "levels": self.levels,
-            "protocol": self.protocol,
-        }
-
-
-class HierarchyQuality:
-    """Adds up photos for the measures of hierarchies.
-
-    Args:
-        thresholds: what each level was made with.
-
-    Example:
-        >>> quality = HierarchyQuality([0.8, 0.4])
-        >>> people = np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 1]])
-        >>> quality.update(np.array([[[1, 1, 2, 2]], [[1, 1, 1, 1]]]), people)
-        >>> quality.compute().covering
-        {'ODS': 0.75, 'OIS': 0.75, 'best': 1.0}
-    """
-
-    def __init__(self, thresholds: Sequence[float]) -> None:
-        self.thresholds = [float(threshold) for threshold in thresholds]
-        self._photos: list[PhotoLevels] = []
-
-    @property
-    def num_photos(self) -> int:
-        """Photos so far."""
-        return len(self._photos)
-
-    def update(
-        self,
-        levels: Integer[np.ndarray, "levels height width"],
-        truths: Sequence[Integer[np.ndarray, "height width"]],
-    ) -> None:
-        """Counts one photo; see :func:`~segmentation.metrics.score_levels`.
-
-        Raises:
-            ValueError: another number of levels, or what :func:`~segmentation.metrics.score_levels` refuses.
-        """
-        if len(levels) != len(self.thresholds):
-            raise ValueError(f"'levels' must be {len(self.thresholds)}, one for each threshold, got {len(levels)}")
-        self._photos.append(score_levels(levels, truths))
-
-    def merge(self, other: "HierarchyQuality") -> None:
-        """Adds the photos of another one, behind its own.
-
-        Raises:
-            ValueError: it has other levels.
-        """
-        if self.thresholds != other.thresholds:
-            raise ValueError(f"'other' must have the thresholds {self.thresholds}, got {other.thresholds}")
-        self._photos += other._photos
-
-    def compute(self) -> HierarchyScores:
-        """The scores of all photos so far.
-
-        Raises:
-            ValueError: there are none.
-        """
-        if not self._photos:
-            raise ValueError("there must be a photo, got none")
-        photos = self._photos
-        weight = np.array([photo.pixels for photo in photos])
-        weight = weight / weight.sum()
-        covering, pri = np.stack([photo.covering for photo in photos]), np.stack([photo.pri for photo in photos])
-        voi = np.stack([photo.voi for photo in photos])
-        over_photos = {"covering": weight @ covering, "PRI": pri.mean(axis=0), "VoI": -voi.mean(axis=0)}
-        return HierarchyScores(
-            covering={
-                "ODS": float(over_photos["covering"].max()),
-                "OIS": float(weight @ covering.max(axis=1)),
-                "best": float(weight @ [photo.best_covering for photo in photos]),
-            },
-            pri={"ODS": float(over_photos["PRI"].max()), "OIS": float(pri.max(axis=1).mean())},
-            voi={"ODS": float(-over_photos["VoI"].max()), "OIS": float(voi.min(axis=1).mean())},
-            levels={name: self.thresholds[int(values.argmax())] for name, values in over_photos.items()},
-            protocol={
-                "annotators": sum(photo.annotators for photo in photos),
-                "thresholds": self.thresholds,
-                "voi_unit": "bits",
-            },
-        )
-
-
 def evaluate_hierarchies(
-    ground_truth: str | Path, predictions: str | Path, *, kind: str = "instance"
+    ground_truth: str | Path,
+    predictions: str | Path,
+    *,
+    kind: str = "instance",
+    tolerance: float | None = None,
+    workers: int | None = 1,
+    progress: bool = False,
 ) -> HierarchyScores:
-    """Segmentation covering, probabilistic Rand index and variation of information of hierarchies, as BSDS500 has them.
+    """Covering, probabilistic Rand index, variation of information and boundary F-measure, as BSDS500 has them.
 
     The covering of a data set is averaged over the regions of all annotators of all photos, weighted by their area (a
-    photo with more annotators counts more); the other two over the annotators of a photo, then over photos.
+    photo with more annotators counts more); the next two over the annotators of a photo, then over photos.
+
+    Boundaries are those of :func:`~segmentation.metrics.region_boundaries`, and, of annotators, the ``Boundaries`` of
+    their file where it has them. Those of a level are matched one to one
+    (:func:`~segmentation.metrics.match_boundaries`) with those of each annotator. Precision is the share of predicted
+    pixels that match any annotator's, recall the share of all annotators' pixels that are matched. F is of the sums
+    over photos: at one level for all (no interpolation between levels), or at each photo's best.
     Reference: Arbelaez, Maire, Fowlkes and Malik, "Contour Detection and Hierarchical Image Segmentation", PAMI 2011.
 
     Args:
@@ -140,15 +39,31 @@ def evaluate_hierarchies(
             ``thresholds`` ``[levels]`` and label maps ``[levels, height, width]``. Photos without one are left out,
             and told in ``notes``.
         kind: which of the label maps to score, ``instance`` or ``semantic``.
+        tolerance: how far boundary pixels that match may be apart, as a share of the diagonal of the photo, above 0 and
+            at most 1 (BSDS500's benchmark: 0.0075); ``None`` if boundaries are not compared.
+        workers: number of processes; ``None`` for as many as are worth it.
+        progress: shows a bar on standard error.
 
     Raises:
-        ValueError: folders without such files, no photo in common, a file that cannot be read, label maps of another
-            size than the annotators', or levels that are not the same for all photos. The message names the file.
+        TypeError: no number for ``tolerance`` or ``workers``.
+        ValueError: a tolerance or number out of its range, folders without such files, no photo in common, a file that
+            cannot be read, label maps of another size than the annotators', or levels that are not the same for all
+            photos. The message names the file.
     """
     if kind not in KINDS:
         raise ValueError(f"'kind' must be one of {', '.join(KINDS)}, got {kind!r}")
     truths, found = _files(Path(ground_truth), Path(predictions))
-    quality = _score_photos([(found[name], truths[name]) for name in truths if name in found], kind)
+    files = [(found[name], truths[name]) for name in truths if name in found]
+    quality = HierarchyQuality(read_levels(files[0][0], kind).thresholds.tolist(), tolerance=tolerance)
+    portions = work_on(
+        partial(_score_photos, files[0][0], quality.thresholds, kind, tolerance),
+        files,
+        len(files),
+        workers=choose_workers(len(files), workers),
+        title="hierarchies" if progress else None,
+    )
+    for part in portions:
+        quality.merge(part)
     missing = [name for name in truths if name not in found]
     strangers = [name for name in found if name not in truths]
     scores = quality.compute()
@@ -161,10 +76,11 @@ def evaluate_hierarchies(
     return replace(scores, protocol=protocol, notes=tuple(_notes(len(truths), missing, strangers)))
 
 
-def _score_photos(files: Sequence[tuple[Path, Path]], kind: str) -> "HierarchyQuality":
-    """All photos, from pairs of predicted and annotated files."""
-    first = files[0][0]
-    quality = HierarchyQuality(read_levels(first, kind).thresholds.tolist())
+def _score_photos(
+    first: Path, thresholds: Sequence[float], kind: str, tolerance: float | None, files: Sequence[tuple[Path, Path]]
+) -> HierarchyQuality:
+    """Some photos, from pairs of predicted and annotated files; all must have the levels of the first one."""
+    quality = HierarchyQuality(thresholds, tolerance=tolerance)
     for file, annotated in files:
         maps, people = read_levels(file, kind), read_annotators(annotated)
         if maps.thresholds.tolist() != quality.thresholds:
@@ -177,7 +93,13 @@ def _score_photos(files: Sequence[tuple[Path, Path]], kind: str) -> "HierarchyQu
                 f"{file} has label maps of the size {list(maps.labels.shape[1:])} (height, width), "
                 f"{annotated} of {list(people[0].shape)}"
             )
-        quality.update(maps.labels, people)
+        boundaries = None if tolerance is None else read_boundaries(annotated)
+        if boundaries is not None and boundaries[0].shape != people[0].shape:
+            raise ValueError(
+                f"{annotated} has 'Boundaries' of the size {list(boundaries[0].shape)} (height, width), "
+                f"and 'Segmentation's of {list(people[0].shape)}"
+            )
+        quality.update(maps.labels, people, boundaries)
     return quality
 
 

@@ -42,11 +42,13 @@ def literal_variation_of_information(labels: np.ndarray, truth: np.ndarray) -> f
     return total
 
 
-def write_annotators(file: Path, maps: Sequence[np.ndarray]) -> None:
-    """A ground-truth file as BSDS500's are."""
+def write_annotators(file: Path, maps: Sequence[np.ndarray], boundaries: Sequence[np.ndarray] | None = None) -> None:
+    """A ground-truth file as BSDS500's are, or one without boundaries."""
     cells = np.empty((1, len(maps)), dtype=object)
     for number, labels in enumerate(maps):
-        cells[0, number] = {"Segmentation": labels.astype(np.uint16), "Boundaries": np.zeros_like(labels, np.uint8)}
+        cells[0, number] = {"Segmentation": labels.astype(np.uint16)}
+        if boundaries is not None:
+            cells[0, number]["Boundaries"] = boundaries[number].astype(np.uint8)
     savemat(file, {"groundTruth": cells})
 
 
