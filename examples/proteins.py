@@ -23,8 +23,10 @@ class Net(nn.Module):
         self.convs = nn.ModuleList(
             [GCNConv(channels, hidden_channels) for channels in (in_channels, hidden_channels, hidden_channels)]
         )
-        # merge neighbours that look alike; "sum" keeps count of what merged
-        self.pools = nn.ModuleList([AgglomerativePool(0.9, feature_weight=1, features="sum") for _ in range(2)])
+        # merge neighbours that look alike beside the rest of their graph; "sum" keeps count of what merged
+        self.pools = nn.ModuleList(
+            [AgglomerativePool(0.5, feature_weight=1, features="sum", center="graph") for _ in range(2)]
+        )
         self.norms = nn.ModuleList([nn.BatchNorm1d(hidden_channels) for _ in range(3)])
         self.classify = nn.Linear(hidden_channels, num_classes)
 

@@ -48,7 +48,8 @@ class AgglomerativePool(nn.Module):
             or a learned ``score``. For graph classification ``"sum"`` did best: it keeps count of what merged.
         score: a module that scores edges, called as ``score(x, edge_index, edge_attr, batch)``, such as
             :class:`LinearEdgeScore`; replaces Eq. 4.
-        center: ``"none"``, or ``"graph"`` to subtract each graph's mean row before normalising, for grouping only.
+        center: ``"none"``, or ``"graph"`` to subtract each graph's mean row before normalising, for grouping only. Do
+            so after a ReLU, where all cosines are positive; a threshold of 0.5 then is a good start.
         logits: ``"sum"`` (Eq. 6 to the letter) or ``"mean"`` (divided by the area).
         anchors: take affinity to this many evenly spaced tokens of each graph instead of all. An approximation, for
             graphs whose number of nodes squared does not fit.

@@ -2,8 +2,11 @@
 
 import importlib.util
 
+import numpy as np
 import pytest
 import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components as scipy_components
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCNConv, SAGPooling, Sequential, TopKPooling, global_mean_pool
@@ -112,6 +115,30 @@ def test_state_takes_eq_2_from_x_and_eq_3_from_the_tokens() -> None:
     expected = 0.6 * (unit[source] * unit[target]).sum(1) + 0.4 * spatial
     torch.testing.assert_close(second.score, expected, rtol=0, atol=1e-5)
     assert second.x.size(1) == 6  # the vote reads the original tokens
+
+
+@pytest.mark.parametrize("feature_weight", [0.6, 1.0])
+def test_centred_scores_are_those_of_each_graph_around_its_mean(feature_weight: float) -> None:
+    data = Batch.from_data_list(graphs(6))
+    x = data.x.relu() + 3  # without centring everything merges
+    pool = AgglomerativePool(0.5, feature_weight, features="sum", center="graph")
+    pooled = pool(x, data.edge_index, None, data.batch)
+    expected = []
+    for graph in range(6):
+        own = x[data.batch == graph].double()
+        unit = torch.nn.functional.normalize(own - own.mean(0), dim=1)
+        affinity, start = unit @ unit.T, int(data.ptr[graph])
+        for source, target in (data.edge_index[:, data.batch[data.edge_index[0]] == graph] - start).T.tolist():
+            spatial = 1 - (affinity[source] - affinity[target]).abs().mean()
+            expected.append(feature_weight * affinity[source, target] + (1 - feature_weight) * spatial)
+    torch.testing.assert_close(pooled.score.double(), torch.stack(expected), rtol=0, atol=1e-5)
+    chosen = data.edge_index[:, torch.stack(expected) > 0.5].numpy()
+    size = data.num_nodes
+    joined = coo_matrix((np.ones(chosen.shape[1]), chosen), (size, size))
+    count, label = scipy_components(joined, directed=False)
+    assert 6 < count < size
+    assert pooled.cluster.tolist() == label.tolist()
+    torch.testing.assert_close(pooled.x, torch.zeros(count, 6).index_add_(0, pooled.cluster, x))
 
 
 def test_learned_score_gates_what_it_merges() -> None:

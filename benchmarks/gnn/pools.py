@@ -107,14 +107,17 @@ class Entry(NamedTuple):
     threshold: bool = False
 
 
-THRESHOLD = 0.9  # for features after a ReLU, which are alike anyway
+# After a ReLU all cosines are positive; around the mean of a graph they are not. The threshold was chosen by the
+# accuracy of `features only` on folds of seeds 100 to 102, from 0, 0.3, 0.5 and 0.7.
+THRESHOLD = 0.5
+CENTER = "graph"
 
 
 def agglomerative(feature_weight: float) -> Entry:
     """The paper's score with a threshold."""
 
     def make(asked: Asked) -> nn.Module:
-        return Merging(AgglomerativePool(THRESHOLD, feature_weight, features=asked.features))
+        return Merging(AgglomerativePool(THRESHOLD, feature_weight, features=asked.features, center=CENTER))
 
     return Entry(make, threshold=True)
 
