@@ -80,7 +80,7 @@ class Segmentor:
         self.dtype = choose_dtype(dtype, self.device)
         self.clusters = NamedClusters(settings.head.clusters, ClusterMapping({}) if names is None else names)
         self.score = score
-        self.settings = settings
+        self.settings = replace(settings, masks=replace(settings.masks, snap=self.prediction.snap))
         self.model = model.to(self.device).eval()
         self.patch_size = self.model.encoder.patch_size
         check_count("size", self.prediction.size, self.patch_size)

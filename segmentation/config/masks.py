@@ -28,6 +28,8 @@ class MaskSettings:
         max_share: masks that cover more of the photo are left out.
         refine: whether masks follow the edges of the photo (guided filter).
         score: what ranks them.
+        snap: masks that a model predicts are made of whole supernodes of the last level whose threshold is at least
+            this, or of the first; ``None`` leaves them as they are.
 
     Raises:
         TypeError: a setting of the wrong type.
@@ -48,6 +50,7 @@ class MaskSettings:
     max_share: float
     refine: bool
     score: SegmentScore = field(default_factory=SegmentScore)
+    snap: float | None = None
 
     def __post_init__(self) -> None:
         thresholds: object = self.thresholds
@@ -66,6 +69,8 @@ class MaskSettings:
         check_choice("features", self.features, FEATURES)
         check_choice("center", self.center, CENTERS)
         check_choice("connectivity", self.connectivity, (4, 8))
+        if self.snap is not None:
+            check_number("snap", self.snap, -1, 1, open_low=True)
         for name in ("semantic", "refine"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"'{name}' must be true or false, got {describe(getattr(self, name))}")

@@ -46,6 +46,8 @@ class AdapterSettings:
         stem_channels: width of the first convolutions.
         map_channels: width of the maps; ``None`` for that of the tokens; narrower ones for a frozen encoder only.
         shrink: how many times smaller photos are for the convolutions; 2 makes all maps, masks too, half as fine.
+        center_keys: whether the mean key of each photo is subtracted before its keys are added to the maps, as it is
+            for grouping.
     """
 
     interactions: int = 4
@@ -55,6 +57,7 @@ class AdapterSettings:
     stem_channels: int = 64
     map_channels: int | None = None
     shrink: int = 1
+    center_keys: bool = False
 
     def __post_init__(self) -> None:
         for name in ("interactions", "heads", "points", "stem_channels", "shrink"):

@@ -6,7 +6,7 @@ from typing import Any
 from graphpool.checks import check_count, check_number, describe
 from segmentation.config.training import TrainSettings
 
-_OF_MASKS = ("size", "max_masks", "max_overlap", "max_share", "refine")
+_OF_MASKS = ("size", "max_masks", "max_overlap", "max_share", "refine", "snap")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class PredictionSettings:
         max_overlap: segments whose IoU with a better one is larger are near-duplicates, and left out.
         max_share: segments that cover more of the photo are left out.
         refine: whether masks follow the edges of the photo (guided filter).
+        snap: least threshold of the level of pooling whose supernodes masks hold as a whole; ``None`` for none.
         confidence: least objectness of what enters the panoptic map. A model whose objectness is taught to be the
             score of a segment may need less than one that is taught to say 1.
         overlap: least share of a panoptic segment that others leave of its mask.
@@ -35,6 +36,7 @@ class PredictionSettings:
     max_overlap: float
     max_share: float
     refine: bool
+    snap: float | None = None
     confidence: float = 0.5
     overlap: float = 0.5
     stuff_area: int = 4096

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from graphpool.checks import check_choice, check_count, check_number, describe
 from segmentation.data.view_colour import change_colours
+from segmentation.data.windows import WindowSettings
 
 Box = tuple[float, float, float, float]
 CROPS = ("square", "squash")
@@ -37,6 +38,7 @@ class ViewSettings:
         jitter: probability that its colours are jittered.
         grey: probability that its colours are taken away.
         blur: probability that it is blurred.
+        window: the part of a view that the student sees in a step, anew in every step, whether views are fixed or not.
 
     Raises:
         TypeError, ValueError: a setting of a wrong type or value.
@@ -54,6 +56,7 @@ class ViewSettings:
     jitter: float = 0.8
     grey: float = 0.2
     blur: float = 0.5
+    window: WindowSettings = field(default_factory=WindowSettings)
 
     def __post_init__(self) -> None:
         check_count("size", self.size, 1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample, Views
+from segmentation.data.windows import Window, cut_pixels, cut_tokens, random_windows
 from segmentation.engine.distributed import Processes
 from segmentation.engine.optimizer import make_optimizer, set_learning_rate
 from segmentation.engine.part_threads import PartThreads
@@ -112,7 +113,13 @@ class TrainStep(nn.Module):
         self.optimizer.zero_grad(set_to_none=True)
         sums = torch.zeros(len(TERMS) + 2, device=self.processes.device)
         jobs = [
-            partial(self._backward, views=[sample.views[group] for sample in part], lesson=lesson, divisors=divisors)
+            partial(
+                self._backward,
+                views=[sample.views[group] for sample in part],
+                windows=self._windows(part, group, step),
+                lesson=lesson,
+                divisors=divisors,
+            )
             for part, own in zip(parts, lessons, strict=True)
             for group, lesson in enumerate(own)
         ]
@@ -180,29 +187,40 @@ class TrainStep(nn.Module):
         min_share = self.settings.masks.min_area / (side // self.student.encoder.patch_size) ** 2
         lessons = []
         for group in range(len(part[0].views)):
-            crops = [crop for sample in part for crop in _crops(sample.views[group], side)]
+            whole = [crop for sample in part for crop in _crops(sample.views[group], side)]
+            windows = self._windows(part, group, step)
+            crops = [_crop_of(window, crop) for window, crop in zip(windows, whole, strict=True)]
             per_photo = [len(sample.views[group].pixels) for sample in part]
             of_views = [own for own, count in zip(targets, per_photo, strict=True) for _ in range(count)]
-            keys = [
-                sample.key + 1009 * (group * 64 + view)
-                for sample, count in zip(part, per_photo, strict=True)
-                for view in range(count)
-            ]
-            points = random_points(keys, step, self.settings.losses.points).to(self.processes.device)
+            points = random_points(_keys(part, group), step, self.settings.losses.points).to(self.processes.device)
             crops = [Crop(crop.box.to(points.device), crop.flip, crop.side) for crop in crops]
             with torch.no_grad():
                 lessons.append(make_lesson(of_views, crops, points, min_share))
         return lessons
 
+    def _windows(self, part: Sequence[Sample], group: int, step: int) -> list[Window]:
+        """What the student sees of each view of a group."""
+        grid = part[0].views[group].pixels.size(-1) // self.student.encoder.patch_size
+        settings, seed = self.settings.views.window, self.settings.run.seed
+        return random_windows(_keys(part, group), step, grid, settings, seed=seed)
+
     def _backward(
-        self, student: UniversalModel, views: Sequence[Views], lesson: Lesson, divisors: Sequence[float]
+        self,
+        student: UniversalModel,
+        views: Sequence[Views],
+        windows: Sequence[Window],
+        lesson: Lesson,
+        divisors: Sequence[float],
     ) -> Tensor:
         """Adds the gradients of a group of views; the sums of its terms, overlap and agreement."""
         pixels = self._pixels([own.pixels for own in views]).flatten(0, 1)
         with self._stage("student"):
             tokens: StageTokens | None = None
             if self.cache is not None:
-                tokens = self.cache.tokens([view for own in views for view in own.pixels], pixels)
+                made = self.cache.tokens([view for own in views for view in own.pixels], pixels)
+                stages = tuple(cut_tokens(windows, stage) for stage in made.stages)
+                tokens = StageTokens(cut_tokens(windows, made.keys), stages)
+            pixels = cut_pixels(windows, pixels)
             with self._autocast():
                 output = student(pixels, tokens)
         with self._stage("match and loss"):
@@ -263,6 +281,18 @@ def _crops(views: Views, side: int) -> list[Crop]:
     return [
         Crop(box / side, bool(flip), pixels.size(-1))
         for box, flip, pixels in zip(views.boxes, views.flips, views.pixels, strict=True)
+    ]
+
+
+def _crop_of(window: Window, crop: Crop) -> Crop:
+    box, flip = window.of_box(crop.box, crop.flip)
+    return Crop(box, flip, crop.side * max(window.height, window.width) // window.grid)
+
+
+def _keys(part: Sequence[Sample], group: int) -> list[int]:
+    """A random number for each view of a group."""
+    return [
+        sample.key + 1009 * (group * 64 + view) for sample in part for view in range(len(sample.views[group].pixels))
     ]
 
 

@@ -160,6 +160,7 @@ class FourMaps(nn.Module):
         stem_channels: width of the finest map.
         channels: width of tokens, pixels and results.
         key_channels: width of the keys.
+        center_keys: subtract the mean key of each photo first.
 
     Example:
         >>> layout = layout_of((2, 3), [torch.rand(1, 8, *size) for size in ((4, 6), (2, 3), (1, 2))])
@@ -169,8 +170,9 @@ class FourMaps(nn.Module):
         [(8, 8, 11), (8, 4, 6), (8, 2, 3), (8, 1, 2)]
     """
 
-    def __init__(self, stem_channels: int, channels: int, key_channels: int) -> None:
+    def __init__(self, stem_channels: int, channels: int, key_channels: int, center_keys: bool = False) -> None:
         super().__init__()
+        self.center_keys = center_keys
         self.finest = nn.Conv2d(stem_channels, channels, 1)
         self.key_norm = nn.LayerNorm(key_channels)
         self.keys = nn.ModuleList(nn.Linear(key_channels, channels) for _ in range(1 + LEVELS))
@@ -189,7 +191,8 @@ class FourMaps(nn.Module):
 
         No gradient goes back into the keys, or what segments are grouped by would follow the masks of the day.
         """
-        normed = self.key_norm(keys.detach())
+        keys = keys.detach()
+        normed = self.key_norm(keys - keys.mean(1, keepdim=True) if self.center_keys else keys)
         coarser = as_maps(pixels, layout.shapes)
         fine = self.finest(finest)
         maps = [fine + _resized(self.enlarge(coarser[0]), fine), *coarser]

@@ -83,6 +83,7 @@ class MultiScaleEncoder(nn.Module):
             from them: only for a frozen transformer.
         shrink: how many times smaller photos are for the convolutions: 2 makes the strides of the maps 8, 16, 32 and
             64 pixels of the photo, and all that follows four times cheaper.
+        center_keys: subtract the mean key of each photo before the keys are added to the maps.
         checkpointing: in training, compute blocks, injectors and extractors again for their gradients instead of
             keeping what they computed.
 
@@ -122,6 +123,7 @@ class MultiScaleEncoder(nn.Module):
         stem_channels: int = 64,
         map_channels: int | None = None,
         shrink: int = 1,
+        center_keys: bool = False,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -150,7 +152,7 @@ class MultiScaleEncoder(nn.Module):
             for _ in range(interactions)
         )
         self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(_EXTRA_EXTRACTORS))
-        self.maps = FourMaps(stem_channels, self.channels, self.key_channels)
+        self.maps = FourMaps(stem_channels, self.channels, self.key_channels, center_keys)
 
     def vit_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the transformer itself, which may want a learning rate of their own."""

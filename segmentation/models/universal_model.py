@@ -59,6 +59,7 @@ class UniversalModel(nn.Module):
             stem_channels=adapter.stem_channels,
             map_channels=adapter.map_channels,
             shrink=adapter.shrink,
+            center_keys=adapter.center_keys,
             checkpointing=checkpointing,
         )
         channels = self.encoder.channels

@@ -10,6 +10,7 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.photo_tokens import photo_tokens
 from segmentation.segments.query_geometry import query_geometry
 from segmentation.segments.query_masks import QueryMasks
+from segmentation.segments.snap import fine_supernodes, snapped_masks
 from segmentation.teaching.teacher import Teacher
 
 _FINITE = 1e-4
@@ -50,7 +51,13 @@ def predicted_masks(
     grid = pixels.size(2) // patch, pixels.size(3) // patch
     masks, clusters = last.masks.float(), model.clusters(last.queries).argmax(2)
     with torch.autocast(pixels.device.type, enabled=False):
-        tokens = photo_tokens(output.keys.float(), settings.masks.center)
+        keys = output.keys.float()
+        tokens = photo_tokens(keys, settings.masks.center)
+        if settings.masks.snap is not None:
+            shares = F.adaptive_avg_pool2d(masks.sigmoid(), grid)
+            supernodes = fine_supernodes(keys, grid, settings.masks)
+            snapped = [snapped_masks(*own) for own in zip(shares, supernodes, tokens, strict=True)]
+            masks = torch.stack(snapped).clamp(_FINITE, 1 - _FINITE).logit()
         geometry = [
             query_geometry(own, of_photo, grid, photo, settings.masks.score)
             for own, of_photo, photo in zip(masks, tokens, pixels.float(), strict=True)

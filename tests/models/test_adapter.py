@@ -142,14 +142,16 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 @torch.no_grad()
 @pytest.mark.parametrize(("stages", "chosen"), [(1, (0, 0, 0, 0)), (2, (0, 0, 1, 1)), (4, (0, 1, 2, 3))])
 @pytest.mark.parametrize("fine", [(14, 10), (13, 9)])
+@pytest.mark.parametrize("center", [False, True])
 def test_four_maps_are_the_formula(
-    stages: int, chosen: tuple[int, ...], fine: tuple[int, int], layout: Layout, pixels: Tensor
+    center: bool, stages: int, chosen: tuple[int, ...], fine: tuple[int, int], layout: Layout, pixels: Tensor
 ) -> None:
-    module = FourMaps(5, CHANNELS, 7)
+    module = FourMaps(5, CHANNELS, 7, center)
     randomise(module)
     stem, tokens = torch.randn(2, 5, *fine), [torch.randn(2, 12, CHANNELS) for _ in range(stages)]
     keys = torch.randn(2, 12, 7) * 3 + 1
-    scaled = (keys - keys.mean(2, keepdim=True)) / (keys.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
+    seen = keys - keys.mean(1, keepdim=True) if center else keys
+    scaled = (seen - seen.mean(2, keepdim=True)) / (seen.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
     scaled = scaled * module.key_norm.weight + module.key_norm.bias
     kernel, (second, third, fourth) = module.enlarge.weight, as_maps(pixels, SIZES)
     enlarged = torch.einsum("ncyx,cokl->noykxl", second, kernel).reshape(2, CHANNELS, 14, 10)

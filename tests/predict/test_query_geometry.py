@@ -47,7 +47,7 @@ def test_it_ranks_what_a_model_finds() -> None:
         keys = model(pixels).keys
     for own, photo, key in zip(found, pixels, keys, strict=True):
         tokens = F.normalize(key - key.mean(0), dim=1)
-        geometry = query_geometry(own.logits, tokens, GRID, photo)
+        geometry = query_geometry(own.logits, tokens, GRID, photo, settings.masks.score)
         torch.testing.assert_close(own.geometry, geometry, rtol=1e-3, atol=1e-4)
 
 

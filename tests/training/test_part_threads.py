@@ -12,10 +12,10 @@ from segmentation.engine.part_threads import PartThreads
 from segmentation.engine.train_data import TrainBatches
 from segmentation.engine.train_run import first_student
 from segmentation.engine.train_step import TrainStep
-from tests.training.tiny import ALONE, FROZEN, differences, tiny
+from tests.training.tiny import ALONE, FROZEN, WINDOWS, differences, tiny
 
 
-@pytest.mark.parametrize("changes", [(), FROZEN])
+@pytest.mark.parametrize("changes", [(), FROZEN, WINDOWS])
 def test_threads_change_nothing(changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tiny("optimizer={batch_size: 4, accumulate: 3, steps: 3}", "views.global_views=1", *changes)
     made = []

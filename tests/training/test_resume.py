@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from segmentation.engine.train_run import TrainRun
-from tests.training.tiny import FROZEN, differences, results, said, start, tiny
+from tests.training.tiny import FROZEN, WINDOWS, differences, results, said, start, tiny
 
 
 class Crash(Exception):
@@ -46,8 +46,14 @@ def times(folder: Path) -> dict[str, int]:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads, from Python 3.12 on
 @pytest.mark.parametrize(
     "changes",
-    [(), FROZEN, ("run.workers=1",), ("optimizer={accumulate: 2, batch_size: 4}", "views.global_views=1")],
-    ids=["from scratch", "frozen encoder and cached views", "a worker", "parts of a batch, views of two sizes"],
+    [(), FROZEN, WINDOWS, ("run.workers=1",), ("optimizer={accumulate: 2, batch_size: 4}", "views.global_views=1")],
+    ids=[
+        "from scratch",
+        "frozen encoder and cached views",
+        "windows of cached views",
+        "a worker",
+        "parts of a batch, views of two sizes",
+    ],
 )
 def test_a_run_goes_on_as_if_it_had_not_stopped(changes: tuple[str, ...], tmp_path: Path) -> None:
     settings = tiny(*changes, "run.panels_every=1")

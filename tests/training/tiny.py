@@ -32,6 +32,7 @@ TEACHING = (
 )
 TINY = (*NETWORK, *TEACHING)
 FROZEN = ("encoder.freeze=true", "run={fixed_views: 1, scenes: 6}")
+WINDOWS = (*FROZEN, "views={global_views: 1, local_views: 0, window: {side: 0.6, flip: 0.5}}")
 
 
 def tiny(*changes: str) -> TrainSettings:
