@@ -13,7 +13,11 @@ from benchmarks.gnn.training import batches_of
 
 
 class Autoencoder(nn.Module):
-    """Two convolutions, a pooling layer, one convolution of what is left, the way back, two convolutions.
+    """What a node is, a pooling layer, a convolution of what is left, the way back, a convolution, what a node was.
+
+    Nodes are taken apart and put together by a layer of their own, and convolutions add to what is there, so that
+    without pooling nothing need be lost: what is lost is lost by pooling. The second convolution lets nodes that were
+    dropped learn from their neighbours.
 
     Args:
         in_channels: of the node features.
@@ -23,23 +27,23 @@ class Autoencoder(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, make_pool: Callable[[], nn.Module]) -> None:
         super().__init__()
-        sizes = [in_channels, channels, channels, channels]
-        self.convs = nn.ModuleList([GCNConv(size, channels) for size in sizes])
-        self.norms = nn.ModuleList([nn.BatchNorm1d(channels) for _ in sizes])
+        self.first = nn.Linear(in_channels, channels)
+        self.convs = nn.ModuleList([GCNConv(channels, channels) for _ in range(2)])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(channels) for _ in range(3)])
         self.pool = make_pool()
-        self.last = GCNConv(channels, in_channels)
+        self.last = nn.Linear(channels, in_channels)
 
     def forward(self, data: Batch) -> tuple[Tensor, Tensor, int]:
         """Reconstructed features, what the pooling layer adds to the loss, and how many nodes it left."""
-        x = self._convolve(1, self._convolve(0, data.x, data.edge_index), data.edge_index)
+        x = self.norms[0](self.first(data.x)).relu()
         coarse = self.pool(x, data.edge_index, None, data.batch)
-        left = self._convolve(2, coarse.x, coarse.edge_index, coarse.edge_weight)
-        x = self._convolve(3, coarse.lift(left), data.edge_index)
+        left = self._convolve(0, coarse.x, coarse.edge_index, coarse.edge_weight)
+        x = self._convolve(1, coarse.lift(left), data.edge_index)
         extra = x.new_zeros(()) if coarse.loss is None else coarse.loss
-        return self.last(x, data.edge_index), extra, coarse.x.size(0)
+        return self.last(x), extra, coarse.x.size(0)
 
     def _convolve(self, place: int, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        found: Tensor = self.norms[place](self.convs[place](x, edge_index, edge_weight)).relu()
+        found: Tensor = x + self.norms[1 + place](self.convs[place](x, edge_index, edge_weight)).relu()
         return found
 
 
