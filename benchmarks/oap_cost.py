@@ -1,6 +1,6 @@
 """What Online Agglomerative Pooling costs, in products F F^T: ``python -m benchmarks.oap_cost``.
 
-That one product is the floor of anything that looks at the affinity of all tokens. The other end is the paper's
+That one product is the floor of anything that makes the affinity of all tokens. The other end is the paper's
 Algorithm 1 written down literally, with dense masks.
 """
 
