@@ -1,7 +1,7 @@
 """How Online Agglomerative Pooling scales with tokens, photos and channels, and training with processes.
 
-The arithmetic floor drawn in, of whatever makes the affinity of all tokens, is one product F F^T of each photo, timed in
-the same run.
+The arithmetic floor drawn in, of whatever makes the affinity of all tokens, is one product F F^T of each photo, timed
+in the same run.
 """
 
 import tempfile
