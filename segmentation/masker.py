@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphpool import OnlineAgglomerativePooling, grid_graph
+from graphpool import grid_graph
 from graphpool.layout import Layout
 from graphpool.state import unit_tokens
 from segmentation.config import MaskSettings, load_preset
@@ -21,6 +21,7 @@ from segmentation.models.encoder import TokenEncoder
 from segmentation.segments.candidates import Candidates, photo_candidates
 from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
+from segmentation.segments.pooling import make_pool
 from segmentation.segments.segment import KINDS, PhotoMasks, Segment
 
 
@@ -79,15 +80,7 @@ class PseudoMasker:
         self.costs = StageCosts(self.device)
         settings = self.settings
         self.score = settings.score if score is None else score
-        self.pool = OnlineAgglomerativePooling(
-            settings.thresholds,
-            settings.feature_weight,
-            settings.temperature,
-            settings.min_area,
-            settings.semantic,
-            features=settings.features,
-            center=settings.center,
-        )
+        self.pool = make_pool(settings)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ def _default(name: str) -> str:
 @click.option("--max-masks", type=click.IntRange(1), help="Most segments a photo and kind.")
 @click.option("--max-overlap", type=_SHARE, help="Segments of a larger IoU with a better one are left out.")
 @click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo.")
+@click.option("--no-snap", is_flag=True, help="Leave masks as predicted, where the model would have them snapped.")
 @click.option("--confidence", type=_SHARE, help=f"Panoptic map: least objectness of a segment.{_default('confidence')}")
 @click.option("--overlap", type=_SHARE, help=f"... least share of its mask that others leave.{_default('overlap')}")
 @click.option(
@@ -57,6 +58,8 @@ def predict(photos: tuple[Path, ...], model: Path, output: Path, **options: Any)
     if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other")
     changes = {name: options[name] for name in PredictionSettings.__dataclass_fields__ if options.get(name) is not None}
+    if options["no_snap"]:
+        changes["snap"] = None
     try:
         found = photos_to_do(photos, output)
         names = ClusterMapping({}) if options["names"] is None else read_mapping(options["names"])

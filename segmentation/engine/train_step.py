@@ -104,9 +104,10 @@ class TrainStep(nn.Module):
         parts = [samples[start : start + size] for start in range(0, len(samples), size)]
         rate = set_learning_rate(self.optimizer, self.settings, step)
         targets, figures, warning = self._teach(parts, step)
+        windows = [self._windows(part, step) for part in parts]
         with self._stage("crop"):
             lessons = self.part_threads.map(
-                lambda own: self._lessons(own[0], own[1], step), zip(parts, targets, strict=True)
+                lambda own: self._lessons(*own, step), zip(parts, targets, windows, strict=True)
             )
             divisors = self._sum(self.objective.divisors([lesson for own in lessons for lesson in own]))
         self.student.train()
@@ -116,11 +117,11 @@ class TrainStep(nn.Module):
             partial(
                 self._backward,
                 views=[sample.views[group] for sample in part],
-                windows=self._windows(part, group, step),
+                windows=of_part[group],
                 lesson=lesson,
                 divisors=divisors,
             )
-            for part, own in zip(parts, lessons, strict=True)
+            for part, of_part, own in zip(parts, windows, lessons, strict=True)
             for group, lesson in enumerate(own)
         ]
         for own_sums in self.part_threads.backward(jobs):
@@ -181,15 +182,20 @@ class TrainStep(nn.Module):
 
         return self.cache.segments([sample.whole for sample in part], find)
 
-    def _lessons(self, part: Sequence[Sample], targets: Sequence[dict[str, PhotoTargets]], step: int) -> list[Lesson]:
+    def _lessons(
+        self,
+        part: Sequence[Sample],
+        targets: Sequence[dict[str, PhotoTargets]],
+        windows: Sequence[Sequence[Window]],
+        step: int,
+    ) -> list[Lesson]:
         """One for each group of views of one size."""
         side = self.settings.views.size
         min_share = self.settings.masks.min_area / (side // self.student.encoder.patch_size) ** 2
         lessons = []
         for group in range(len(part[0].views)):
             whole = [crop for sample in part for crop in _crops(sample.views[group], side)]
-            windows = self._windows(part, group, step)
-            crops = [_crop_of(window, crop) for window, crop in zip(windows, whole, strict=True)]
+            crops = [_crop_of(window, crop) for window, crop in zip(windows[group], whole, strict=True)]
             per_photo = [len(sample.views[group].pixels) for sample in part]
             of_views = [own for own, count in zip(targets, per_photo, strict=True) for _ in range(count)]
             points = random_points(_keys(part, group), step, self.settings.losses.points).to(self.processes.device)
@@ -198,11 +204,19 @@ class TrainStep(nn.Module):
                 lessons.append(make_lesson(of_views, crops, points, min_share))
         return lessons
 
-    def _windows(self, part: Sequence[Sample], group: int, step: int) -> list[Window]:
-        """What the student sees of each view of a group."""
-        grid = part[0].views[group].pixels.size(-1) // self.student.encoder.patch_size
-        settings, seed = self.settings.views.window, self.settings.run.seed
-        return random_windows(_keys(part, group), step, grid, settings, seed=seed)
+    def _windows(self, part: Sequence[Sample], step: int) -> list[list[Window]]:
+        """What the student sees of each view of each group."""
+        patch, settings = self.student.encoder.patch_size, self.settings
+        return [
+            random_windows(
+                _keys(part, group),
+                step,
+                views.pixels.size(-1) // patch,
+                settings.views.window,
+                seed=settings.run.seed,
+            )
+            for group, views in enumerate(part[0].views)
+        ]
 
     def _backward(
         self,

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphpool import OnlineAgglomerativePooling, grid_graph, segment_mean
+from graphpool import grid_graph, segment_mean
 from segmentation.config.masks import MaskSettings
+from segmentation.segments.pooling import make_pool
 from segmentation.segments.soft_masks import soft_masks
 
 
@@ -26,15 +27,7 @@ def fine_supernodes(
     """
     snap = -1.0 if settings.snap is None else settings.snap
     thresholds = [threshold for threshold in settings.thresholds if threshold >= snap]
-    pool = OnlineAgglomerativePooling(
-        thresholds or settings.thresholds[:1],
-        settings.feature_weight,
-        settings.temperature,
-        min_area=1,
-        semantic=False,
-        features=settings.features,
-        center=settings.center,
-    )
+    pool = make_pool(settings, thresholds=thresholds or settings.thresholds[:1], min_area=1, semantic=False)
     edges = grid_graph(*grid, batch_size=len(keys), connectivity=settings.connectivity, device=keys.device)
     batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
     return pool(keys.flatten(0, 1), edges, batch).levels[-1].instance.cluster.view(-1, *grid)

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from graphpool import OnlineAgglomerativePooling, grid_graph
+from graphpool import grid_graph
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.candidates import Candidates, photo_candidates
 from segmentation.segments.choose import choose_segments
 from segmentation.segments.photo_tokens import photo_tokens
+from segmentation.segments.pooling import make_pool
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,7 @@ class Teacher(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(student).requires_grad_(False).eval()
         self.settings = settings
-        masks = settings.masks
-        self.pool = OnlineAgglomerativePooling(
-            masks.thresholds,
-            masks.feature_weight,
-            masks.temperature,
-            masks.min_area,
-            masks.semantic,
-            features=masks.features,
-            center=masks.center,
-        )
+        self.pool = make_pool(settings.masks)
         self.register_buffer("key_mean", torch.zeros(student.encoder.key_channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
 

@@ -111,6 +111,17 @@ def test_pixels_without_a_cluster(photos: Path, model_folder: Path, tmp_path: Pa
     assert not ids(tmp_path / "out" / "panoptic" / "b.png").any()
 
 
+def test_no_snap(made: Made, photos: Path, model_folder: Path, tmp_path: Path) -> None:
+    snapped, plain = loaded(made[0] / "instances.json"), tmp_path / "plain"
+    assert run(photos, *options(model_folder, plain, "--no-snap", "--format", "coco")).exit_code == 0
+    data = loaded(plain / "instances.json")
+    assert (snapped["info"]["snap"] is None, data["info"]["snap"]) == (False, None)
+    segmentor = Segmentor.from_pretrained(model_folder, "cpu", snap=None)
+    expected = [segment for name in NAMES for segment in segmentor.predict(photos / name).segments]
+    assert [entry["area"] for entry in data["annotations"]] == [segment.area for segment in expected]
+    assert data["annotations"] != snapped["annotations"]
+
+
 def test_options_reach_the_masks(photos: Path, model_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     more = ("--max-masks", 1, "--size", 96, "--refine", "--max-overlap", 0.5, "--overlap", 0.7, "--format", "coco")
@@ -118,5 +129,6 @@ def test_options_reach_the_masks(photos: Path, model_folder: Path, tmp_path: Pat
     data = loaded(out / "instances.json")
     wanted: dict[str, Any] = {"max_masks": 1, "size": 96, "refine": True, "max_overlap": 0.5, "overlap": 0.7}
     assert {name: data["info"][name] for name in wanted} == wanted
+    assert data["info"]["snap"] is not None
     assert len(data["annotations"]) <= 2 * len(NAMES)
     assert sorted(path.name for path in out.iterdir()) == ["instances.json", "photos.jsonl", "run.json"]
