@@ -19,7 +19,8 @@ from tests.predict.samples import NUM_CLUSTERS
 
 def test_names_come_back(photos: Path, model_folder: Path, tmp_path: Path) -> None:
     out, names = tmp_path / "out", tmp_path / "names.json"
-    assert run(photos, *options(model_folder, out)).exit_code == 0
+    plain = options(model_folder, out, "--no-snap")  # random masks of random keys: few are left of them otherwise
+    assert run(photos, *plain).exit_code == 0
     found = {entry["category_id"] - 1 for entry in loaded(out / "instances.json")["annotations"]}
     written = loaded(out / "clusters.json")["clusters"]
     assert sorted(map(int, written)) == sorted(found)
@@ -33,7 +34,7 @@ def test_names_come_back(photos: Path, model_folder: Path, tmp_path: Path) -> No
     for cluster, kind in ((first, "stuff"), (second, None)):
         written[str(cluster)].update(name="<sky>", kind=kind)
     names.write_text(json.dumps({"clusters": written}))
-    assert run(photos, *options(model_folder, out, "--overwrite", "--names", names)).exit_code == 0
+    assert run(photos, *plain, "--overwrite", "--names", names).exit_code == 0
     data = loaded(out / "instances.json")
     assert {entry["category_id"] - 1 for entry in data["annotations"]} == {first, *rest}
     assert {category["id"]: category["name"] for category in data["categories"]}[first + 1] == "<sky>"
