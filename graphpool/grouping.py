@@ -62,14 +62,12 @@ class Touched(NamedTuple):
     place: Tensor
 
     @classmethod
-    def of(cls, state: AffinityState, edges: Tensor) -> "Touched":
-        """Those of edges of a state."""
-        touched = torch.zeros(state.layout.num_nodes, dtype=torch.bool, device=edges.device)
-        touched.index_fill_(0, edges.flatten(), True)
-        index = touched.nonzero().view(-1)
-        if 2 * index.numel() > state.layout.num_nodes:  # the whole symmetric product costs about half
-            return cls(state, torch.arange(state.layout.num_nodes, device=edges.device))
-        return cls(state.take(index), touched.cumsum(0).sub_(1))
+    def of(cls, state: AffinityState, index: Tensor) -> "Touched":
+        """Those of some indices, in ascending order."""
+        every = torch.arange(state.layout.num_nodes, device=index.device)
+        if 2 * index.numel() > every.numel():  # the whole symmetric product costs about half
+            return cls(state, every)
+        return cls(state.take(index), torch.empty_like(every).index_copy_(0, index, every[: index.numel()]))
 
 
 class Groups(NamedTuple):
@@ -90,6 +88,12 @@ class Groups(NamedTuple):
         return (first != second).nonzero().view(-1)
 
 
+def ends_of(edges: Tensor, num_nodes: int) -> Tensor:
+    """The nodes at the ends of edges, ascending, once each."""
+    touched = torch.zeros(num_nodes, dtype=torch.bool, device=edges.device)
+    return touched.index_fill_(0, edges.flatten(), True).nonzero().view(-1)
+
+
 def group_edges(x: Tensor, state: AffinityState, edge_index: Tensor, rule: Rule) -> Groups:
     """Components of the given edges that the rule contracts; ``x`` are the unit features of the supernodes."""
     groups = _each_alone(state)
@@ -103,7 +107,7 @@ def group_edges(x: Tensor, state: AffinityState, edge_index: Tensor, rule: Rule)
     groups, left = _decide(groups, pairs, Range.by_length(squared), rule)
     pairs, squared = pairs.take(left), squared.index_select(0, left)
     if pairs.score.numel() and state.columns.worth_moments:
-        touched = Touched.of(state, pairs.edges)
+        touched = Touched.of(state, ends_of(pairs.edges, state.layout.num_nodes))
         mean_square = Form.mean_square(touched.state).on_edges(touched.place[pairs.edges])
         groups, left = _decide(groups, pairs, Range.of(mean_square, squared), rule)
         pairs = pairs.take(left)
@@ -156,13 +160,13 @@ def _evaluate(groups: Groups, pairs: Pairs, state: AffinityState, rule: Rule) ->
         return groups
     pairs = pairs.take(pairs.score.argsort(descending=True, stable=True))
     fewest = _FEWEST.get(pairs.score.device.type, _FEWEST["cuda"])
-    touched = Touched.of(state, pairs.edges)
-    many = pairs.score.numel() > touched.state.layout.num_nodes
-    rows = touched.state.mean_rows() if many else None
+    ends = ends_of(pairs.edges, state.layout.num_nodes)
+    touched = Touched.of(state, ends) if pairs.score.numel() > ends.numel() else None
+    rows = None if touched is None else touched.state.mean_rows()
     while pairs.score.numel():
-        step = max(fewest, pairs.score.numel() // 2) if many else fewest
+        step = fewest if rows is None else max(fewest, pairs.score.numel() // 2)
         first, pairs = pairs.take(slice(step)), pairs.take(slice(step, None))
-        if rows is None:
+        if touched is None or rows is None:
             distance = distance_by_differences(state, first.edges)
         else:
             columns = state.columns_of.index_select(0, first.edges[0])

@@ -1,8 +1,8 @@
 """Kills a training run again and again, and lets it go on each time.
 
 ``python -m tests.training.killed_run FOLDER KILLS`` trains once undisturbed in ``FOLDER/whole`` and once with kills in
-``FOLDER/killed``, and prints the step of the checkpoint after each kill. Lives are forks of one process, which has
-loaded everything already.
+``FOLDER/killed``, and prints for each life how many steps it was seen to learn before it was killed, and the step of
+the checkpoint that it left. Lives are forks of one process, which has loaded everything already.
 """
 
 import os
@@ -77,15 +77,15 @@ def main(folder: Path, kills: int) -> None:
     torch.set_num_threads(1)
     UniversalModel(SETTINGS_OF_BOTH)  # what is loaded late is loaded now
     until_first, each = undisturbed(folder / "whole")
-    for _ in range(kills):
+    for kill in range(kills):
         child, seen = born(folder / "killed")
-        steps = random.randint(0, MOST_STEPS)
+        steps = kill % (MOST_STEPS + 1)
         for _ in range(steps):
             os.read(seen, 1)
         time.sleep(random.uniform(0, 1.5 * each if steps else until_first))
         os.kill(child, signal.SIGKILL)
         assert ended(child, seen) == -signal.SIGKILL
-        print(saved(folder / "killed"))
+        print(steps, saved(folder / "killed"))
     assert ended(*born(folder / "killed")) == 0
 
 
