@@ -7,11 +7,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from graphpool.layout import Layout, product_with_columns
+from graphpool.layout import Layout
+from graphpool.moments import Principal, principal, second_moments, worth_few_directions
 from graphpool.precision import full_precision
-
-_BLOCKS = 8  # of the symmetric product: 9/16 of the multiplications of the plain one
-_FEWEST_CHANNELS = 192  # for which multiplying costs more than copying
+from graphpool.products import block_product, product_with_columns
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,13 @@ class Columns:
 
     @cached_property
     def moments(self) -> Tensor:
-        """Second moments of the tokens of each graph, their mean product of two channels, ``[graphs, channels,
-        channels]``.
-        """
-        tokens, layout = self.tokens, self.layout
-        with full_precision(tokens.device):
-            if tokens.is_cpu:
-                products = tokens.new_empty(layout.num_graphs, tokens.size(1), tokens.size(1))
-                for own, product in zip(layout.split(tokens), products, strict=True):
-                    affinity_block(own.T, own.T, product, symmetric=True)
-            else:
-                padded = layout.pad(tokens)
-                products = torch.bmm(padded.transpose(1, 2), padded)
-        return products / layout.ptr.diff().clamp(min=1).view(-1, 1, 1)
+        """Second moments of the tokens of each graph, ``[graphs, channels, channels]``."""
+        return second_moments(self.tokens, self.layout)
+
+    @cached_property
+    def principal(self) -> Principal | None:
+        """The few directions in which most of them lies; ``None`` where few are no cheaper than all."""
+        return principal(self.moments, self.tokens, self.layout) if worth_few_directions(self.moments) else None
 
 
 def check_fits(num_rows: int, columns: Columns) -> None:
@@ -107,21 +100,5 @@ def affinity_matrix(columns: Columns) -> Tensor:
     with full_precision(tokens.device):
         for own, rows in zip(layout.split(tokens), layout.split(out), strict=True):
             rows[:, own.size(0) :] = 0
-            affinity_block(own, own, rows[:, : own.size(0)], symmetric=True)
+            block_product(own, own, rows[:, : own.size(0)], symmetric=True)
     return out
-
-
-def affinity_block(rows: Tensor, columns: Tensor, out: Tensor, *, symmetric: bool) -> None:
-    """The product of ``rows`` with the transposed ``columns`` of one graph on CPU, written to ``out``.
-
-    If it is symmetric (both are the same), half of it is copied instead of multiplied, where that is quicker.
-    """
-    size = rows.size(0)
-    if not symmetric or min(rows.shape) < _FEWEST_CHANNELS:
-        torch.mm(rows, columns.T, out=out)
-        return
-    step = max(1, -(-size // _BLOCKS))
-    for start in range(0, size, step):
-        stop = min(start + step, size)
-        torch.mm(rows[start:stop], columns[start:].T, out=out[start:stop, start:])
-        out[stop:, start:stop] = out[start:stop, stop:].T

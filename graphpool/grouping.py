@@ -11,16 +11,18 @@ What is left is evaluated, most promising edges first, dropping those that becam
 that of evaluating every edge, where no score lies within 1e-5 of the threshold.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from graphpool.bounds import Form, Range
+from graphpool.bounds import Form, MeanSquare, Range
 from graphpool.components import hook_and_contract
+from graphpool.layout import Layout
 from graphpool.precision import full_precision
-from graphpool.similarity import distance_on_edges, dot_on_edges
-from graphpool.spatial import distance_by_differences
+from graphpool.similarity import dot_on_edges
+from graphpool.spatial import distances_among
 from graphpool.state import AffinityState
 
 _MARGIN = 1e-5  # of rounding, for the bounds
@@ -55,21 +57,6 @@ class Pairs(NamedTuple):
         return Pairs(self.edges[:, kept], self.score[kept])
 
 
-class Touched(NamedTuple):
-    """The supernodes at the ends of some edges: the state of those alone, and the place of each in it, ``[K]``."""
-
-    state: AffinityState
-    place: Tensor
-
-    @classmethod
-    def of(cls, state: AffinityState, index: Tensor) -> "Touched":
-        """Those of some indices, in ascending order."""
-        every = torch.arange(state.layout.num_nodes, device=index.device)
-        if 2 * index.numel() > every.numel():  # the whole symmetric product costs about half
-            return cls(state, every)
-        return cls(state.take(index), torch.empty_like(every).index_copy_(0, index, every[: index.numel()]))
-
-
 class Groups(NamedTuple):
     """A partition of the supernodes so far: group of each, ``[K]``, and how many there are."""
 
@@ -88,12 +75,6 @@ class Groups(NamedTuple):
         return (first != second).nonzero().view(-1)
 
 
-def ends_of(edges: Tensor, num_nodes: int) -> Tensor:
-    """The nodes at the ends of edges, ascending, once each."""
-    touched = torch.zeros(num_nodes, dtype=torch.bool, device=edges.device)
-    return touched.index_fill_(0, edges.flatten(), True).nonzero().view(-1)
-
-
 def group_edges(x: Tensor, state: AffinityState, edge_index: Tensor, rule: Rule) -> Groups:
     """Components of the given edges that the rule contracts; ``x`` are the unit features of the supernodes."""
     groups = _each_alone(state)
@@ -107,9 +88,8 @@ def group_edges(x: Tensor, state: AffinityState, edge_index: Tensor, rule: Rule)
     groups, left = _decide(groups, pairs, Range.by_length(squared), rule)
     pairs, squared = pairs.take(left), squared.index_select(0, left)
     if pairs.score.numel() and state.columns.worth_moments:
-        touched = Touched.of(state, ends_of(pairs.edges, state.layout.num_nodes))
-        mean_square = Form.mean_square(touched.state).on_edges(touched.place[pairs.edges])
-        groups, left = _decide(groups, pairs, Range.of(mean_square, squared), rule)
+        looked_up = partial(Form.on_edges, edges=pairs.edges)
+        groups, left = _decide(groups, pairs, MeanSquare.of(state).range(looked_up, pairs.edges[0], squared), rule)
         pairs = pairs.take(left)
     return _evaluate(groups, pairs, state, rule)
 
@@ -118,7 +98,7 @@ def group_pairs(x: Tensor, state: AffinityState, rule: Rule) -> Groups:
     """The same for all pairs of supernodes inside each graph, a block of rows at a time."""
     layout, groups = state.layout, _each_alone(state)
     padded = layout.pad(x)
-    forms = None if rule.spatial_weight == 0 else (Form.mean_square(state), Form.length(state))
+    length, mean_square = Form.length(state), None if rule.spatial_weight == 0 else MeanSquare.of(state)
     step = max(1, _BLOCK_PAIRS.get(x.device.type, 2**26) // max(1, layout.num_graphs * layout.largest))
     with full_precision(x.device):
         for start in range(0, layout.largest, step):
@@ -129,16 +109,22 @@ def group_pairs(x: Tensor, state: AffinityState, rule: Rule) -> Groups:
             graph, first, second = place
             edges = layout.ptr.index_select(0, graph) + torch.stack([first + start, second])
             pairs = Pairs(edges, score[place])
-            if forms is None:
+            if mean_square is None:
                 groups = groups.join(edges, pairs.score > rule.threshold)
                 continue
             if _PRODUCT_SPEED * pairs.score.numel() > score.numel():
-                squares = (form.of_block(layout, block)[place] for form in forms)
+                looked_up = partial(_of_block, layout=layout, block=block, place=place)
             else:
-                squares = (form.on_edges(edges) for form in forms)
-            groups, left = _decide(groups, pairs, Range.of(*squares), rule)
+                looked_up = partial(Form.on_edges, edges=edges)
+            distance = mean_square.range(looked_up, edges[0], looked_up(length))
+            groups, left = _decide(groups, pairs, distance, rule)
             groups = _evaluate(groups, pairs.take(left), state, rule)
     return groups
+
+
+def _of_block(form: Form, layout: Layout, block: slice, place: tuple[Tensor, ...]) -> Tensor:
+    """Some places of a block of a form."""
+    return form.of_block(layout, block)[place]
 
 
 def _each_alone(state: AffinityState) -> Groups:
@@ -160,17 +146,10 @@ def _evaluate(groups: Groups, pairs: Pairs, state: AffinityState, rule: Rule) ->
         return groups
     pairs = pairs.take(pairs.score.argsort(descending=True, stable=True))
     fewest = _FEWEST.get(pairs.score.device.type, _FEWEST["cuda"])
-    ends = ends_of(pairs.edges, state.layout.num_nodes)
-    touched = Touched.of(state, ends) if pairs.score.numel() > ends.numel() else None
-    rows = None if touched is None else touched.state.mean_rows()
+    distance_of = distances_among(state, pairs.edges)
     while pairs.score.numel():
-        step = fewest if rows is None else max(fewest, pairs.score.numel() // 2)
+        step = max(fewest, pairs.score.numel() // 2)
         first, pairs = pairs.take(slice(step)), pairs.take(slice(step, None))
-        if touched is None or rows is None:
-            distance = distance_by_differences(state, first.edges)
-        else:
-            columns = state.columns_of.index_select(0, first.edges[0])
-            distance = distance_on_edges(rows, touched.place[first.edges]) / columns
-        groups = groups.join(first.edges, rule.total(first.score, 1 - distance) > rule.threshold)
+        groups = groups.join(first.edges, rule.total(first.score, 1 - distance_of(first.edges)) > rule.threshold)
         pairs = pairs.take(groups.apart(pairs.edges))
     return groups

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -81,20 +80,3 @@ class Layout:
         """The inverse of :meth:`pad`."""
         flat = padded.flatten(0, 1)
         return flat if self.uniform else flat.index_select(0, self.slot)
-
-
-def product_with_columns(rows: Tensor, layout: Layout, columns: Tensor, column_layout: Layout) -> Tensor:
-    """The product of the rows of each graph with the transposed columns of the same graph, ``[num_rows, widest]``.
-
-    Zero beyond the columns that a graph has. On CPU that is a product for each graph: no padding is multiplied, and a
-    graph gets bit for bit what it gets alone. On CUDA it is one padded product.
-    """
-    if layout.num_graphs == 1:
-        return rows @ columns.T
-    if not rows.is_cpu:
-        return layout.unpad(torch.bmm(layout.pad(rows), column_layout.pad(columns).transpose(1, 2)))
-    widest = column_layout.largest
-    parts = [rows.new_zeros(0, widest)]
-    for left, right in zip(layout.split(rows), column_layout.split(columns), strict=True):
-        parts.append(F.pad(left @ right.T, (0, widest - right.size(0))))
-    return torch.cat(parts)

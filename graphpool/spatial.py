@@ -1,11 +1,15 @@
 """Eq. 3 on edges of a batch, from the state of its hierarchy."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from graphpool.affinity import affinity_block, affinity_rows, check_fits
+from graphpool.affinity import affinity_rows, check_fits
 from graphpool.layout import Layout
 from graphpool.precision import full_precision
+from graphpool.products import block_product
 from graphpool.similarity import distance_on_edges
 from graphpool.state import AffinityState
 
@@ -36,7 +40,7 @@ def _graph_by_graph(state: AffinityState, pairs: Tensor) -> Tensor:
             part = slice(borders[graph], borders[graph + 1])
             if part.start < part.stop:
                 rows = buffer[: sums.size(0) * tokens.size(0)].view(sums.size(0), tokens.size(0))
-                affinity_block(sums, tokens, rows, symmetric=state.merged_nothing and columns.index is None)
+                block_product(sums, tokens, rows, symmetric=state.merged_nothing and columns.index is None)
                 out[part] = 1 - distance_on_edges(rows, pairs[:, part] - first_node) / tokens.size(0)
             first_node += sums.size(0)
     return out
@@ -52,3 +56,20 @@ def distance_by_differences(state: AffinityState, pairs: Tensor) -> Tensor:
     check_fits(layout.num_nodes, state.columns)
     distance = affinity_rows(difference, layout, state.columns).abs_().sum(1) / state.columns_of.index_select(0, first)
     return torch.empty_like(distance).index_copy_(0, order, distance)
+
+
+def distances_among(state: AffinityState, edges: Tensor) -> Callable[[Tensor], Tensor]:
+    """What gives :math:`1 - S^s` of some of the edges: from affinity rows if they are fewer, else by differences."""
+    num_nodes = state.layout.num_nodes
+    touched = torch.zeros(num_nodes, dtype=torch.bool, device=edges.device).index_fill_(0, edges.flatten(), True)
+    index = touched.nonzero().view(-1)
+    if edges.size(1) <= index.numel():
+        return partial(distance_by_differences, state)
+    if 2 * index.numel() > num_nodes:  # the whole symmetric product costs about half
+        return partial(_distance_by_rows, state, state.mean_rows(), torch.arange(num_nodes, device=edges.device))
+    return partial(_distance_by_rows, state, state.take(index).mean_rows(), touched.cumsum(0).sub_(1))
+
+
+def _distance_by_rows(state: AffinityState, rows: Tensor, place: Tensor, pairs: Tensor) -> Tensor:
+    """``place`` is the row of each supernode, ``[K]``."""
+    return distance_on_edges(rows, place[pairs]) / state.columns_of.index_select(0, pairs[0])

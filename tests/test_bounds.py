@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphpool.bounds import Form, Range
+from graphpool.bounds import Form, MeanSquare, Range
 from graphpool.layout import Layout
 from graphpool.spatial import distance_by_differences
 from graphpool.state import AffinityState
@@ -17,6 +17,7 @@ CASES = [
     pytest.param((24, 24), 3, None, id="even batch"),
     pytest.param((40, 7), 3, 11, id="anchors"),
 ]
+FEW_DIRECTIONS = pytest.param((270, 0, 31, 1), 130, None, id="few directions")
 
 
 def merged_state(sizes: tuple[int, ...], channels: int, anchors: int | None) -> AffinityState:
@@ -44,16 +45,35 @@ def literal_differences(state: AffinityState, pairs: Tensor) -> list[Tensor]:
     ]
 
 
-@pytest.mark.parametrize(("sizes", "channels", "anchors"), CASES)
+@pytest.mark.parametrize(("sizes", "channels", "anchors"), [*CASES, FEW_DIRECTIONS])
 def test_range_holds_the_distance(sizes: tuple[int, ...], channels: int, anchors: int | None) -> None:
     state = merged_state(sizes, channels, anchors)
     pairs = pairs_of(state)
     literal = torch.stack([row.abs().mean() for row in literal_differences(state, pairs)])
     squared = (state.mean[pairs[0]] - state.mean[pairs[1]]).square().sum(1)
-    for found in (Range.by_length(squared), Range.of(Form.mean_square(state).on_edges(pairs), squared)):
+    by_length = Range.by_length(squared)
+    closer = MeanSquare.of(state).range(lambda form: form.on_edges(pairs), pairs[0], squared)
+    for found in (by_length, closer):
         assert (found.least <= literal).all()
         assert (found.most >= literal).all()
-    assert (found.most <= Range.by_length(squared).most).all()
+    assert closer.most.mean() < by_length.most.mean()
+
+
+def test_few_directions() -> None:
+    """Tokens that vary in few directions and a little in all, more of them than the batch has columns."""
+    tokens = torch.randn(900, 12, dtype=torch.float64) @ torch.randn(12, 150, dtype=torch.float64)
+    tokens = F.normalize(tokens + 0.3 * torch.randn(900, 150, dtype=torch.float64), dim=1)
+    batch = torch.repeat_interleave(torch.arange(2), torch.tensor([600, 300]))
+    columns = AffinityState.start(tokens, Layout.of(batch, 2)).columns
+    assert columns.principal is not None
+    for own, basis, inside, outside in zip(tokens.split([600, 300]), *columns.principal, strict=True):
+        moments = own.T @ own / own.size(0)
+        torch.testing.assert_close(basis.T @ basis, torch.eye(64, dtype=torch.float64))
+        torch.testing.assert_close(inside, basis.T @ moments @ basis)
+        away = torch.eye(150, dtype=torch.float64) - basis @ basis.T
+        largest = torch.linalg.eigvalsh(away @ moments @ away)[-1]
+        assert largest <= outside < 4 * largest
+        assert outside < torch.linalg.eigvalsh(moments)[-1] / 10
 
 
 @pytest.mark.parametrize(("sizes", "channels", "anchors"), CASES)
@@ -61,7 +81,7 @@ def test_forms(sizes: tuple[int, ...], channels: int, anchors: int | None) -> No
     state = merged_state(sizes, channels, anchors)
     pairs = pairs_of(state)
     literal = torch.stack([row.square().mean() for row in literal_differences(state, pairs)])
-    form = Form.mean_square(state)
+    form = MeanSquare.of(state).inside
     torch.testing.assert_close(form.on_edges(pairs), literal)
     torch.testing.assert_close(
         Form.length(state).on_edges(pairs), (state.mean[pairs[0]] - state.mean[pairs[1]]).square().sum(1)
