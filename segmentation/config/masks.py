@@ -30,6 +30,8 @@ class MaskSettings:
         score: what ranks them.
         snap: masks that a model predicts are made of whole supernodes of the last level whose threshold is at least
             this, or of the first; ``None`` leaves them as they are.
+        snap_overlap: a snapped mask whose IoU with a segment of the photo's own pooling is larger than this becomes the
+            most similar one; ``None``: none does.
 
     Raises:
         TypeError: a setting of the wrong type.
@@ -51,6 +53,7 @@ class MaskSettings:
     refine: bool
     score: SegmentScore = field(default_factory=SegmentScore)
     snap: float | None = None
+    snap_overlap: float | None = None
 
     def __post_init__(self) -> None:
         thresholds: object = self.thresholds
@@ -71,6 +74,8 @@ class MaskSettings:
         check_choice("connectivity", self.connectivity, (4, 8))
         if self.snap is not None:
             check_number("snap", self.snap, -1, 1, open_low=True)
+        if self.snap_overlap is not None:
+            check_number("snap_overlap", self.snap_overlap, 0, 1)
         for name in ("semantic", "refine"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"'{name}' must be true or false, got {describe(getattr(self, name))}")

@@ -148,21 +148,29 @@ class TrainStep(nn.Module):
         losses = self.settings.losses
         temperature = teacher_temperature(step, *losses.teacher_temperature, losses.teacher_temperature_steps)
         with self._stage("teacher"), torch.no_grad():
-            segments = [own for part in found for photo in part for own in photo.values()]
+            kinds, segments = zip(*(pair for part in found for photo in part for pair in photo.items()), strict=True)
             sizes = [len(own.scores) for own in segments]
             features = self.teacher.features(torch.cat([own.means for own in segments]))
             logits = self.teacher.model.head(features)
             clusters = self.centering(logits, temperature)
             targets = iter(map(PhotoTargets, segments, clusters.split(sizes)))
             nested = [[{kind: next(targets) for kind in photo} for photo in part] for part in found]
+            scores = torch.cat([own.scores for own in segments])
+            is_thing = torch.cat(
+                [torch.full_like(own.scores, kind == "instance") for kind, own in zip(kinds, segments, strict=True)]
+            )
+            things = torch.zeros(2, logits.size(1), device=logits.device)
+            things.index_add_(1, logits.argmax(1), torch.stack([scores * is_thing, is_thing]))
             counts = torch.tensor([entropies(clusters).sum().item(), len(logits), sum(map(len, parts))])
-            sums = self._sum(torch.cat([logits.sum(0).cpu(), clusters.sum(0).cpu(), counts]).tolist())
+            by_cluster = torch.cat([logits.sum(0), clusters.sum(0), things.flatten()]).cpu()
+            sums = self._sum(torch.cat([by_cluster, counts]).tolist())
             entropy, all_segments, all_photos = sums[-3:]
             warning = None
             if all_segments:
-                means = torch.tensor(sums[:-3], device=logits.device) / all_segments
-                self.centering.see(means[: logits.size(1)])
-                warning = self.monitor.see(means[logits.size(1) :], entropy / all_segments)
+                summed, chosen, *things_of = torch.tensor(sums[:-3], device=logits.device).view(4, -1)
+                self.centering.see(summed / all_segments)
+                warning = self.monitor.see(chosen / all_segments, entropy / all_segments)
+                self.teacher.model.thingness.see(*things_of)
         figures = {"segments": all_segments / all_photos, **self.monitor.figures()}
         figures["center_norm"] = float(self.centering.center.norm())
         return nested, figures, warning

@@ -11,6 +11,7 @@ from segmentation.models.mask_decoder import DecoderOutput, MaskDecoder
 from segmentation.models.multi_scale_encoder import MultiScaleEncoder, StageTokens
 from segmentation.models.pixel_decoder import PixelDecoder
 from segmentation.models.projection import ProjectionHead
+from segmentation.models.thingness import Thingness
 
 
 class ModelOutput(NamedTuple):
@@ -83,6 +84,7 @@ class UniversalModel(nn.Module):
         )
         self.query_projection = nn.Linear(decoder.channels, self.encoder.key_channels)
         self.head = ProjectionHead(self.encoder.key_channels, head.clusters, head.layers, head.hidden, head.bottleneck)
+        self.thingness = Thingness(head.clusters)
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: StageTokens | None = None) -> ModelOutput:
         """Keys, and the masks of every layer.

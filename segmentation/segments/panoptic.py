@@ -60,7 +60,8 @@ def panoptic_merge(
     """Mask2Former's panoptic inference (Cheng et al., 2022), things from instance queries, stuff from semantic ones.
 
     Each pixel goes to the query with the highest objectness times mask, and belongs to its segment if the mask there is
-    above 0.5. Queries of stuff of one cluster are one segment.
+    above 0.5. Where the thingness of its cluster is known, objectness is multiplied with it. Queries of stuff of one
+    cluster are one segment.
 
     Args:
         found: in the photo.
@@ -108,10 +109,11 @@ def panoptic_merges(
         confidences: at which to merge.
         overlap, stuff_area, refine, is_thing: see :func:`panoptic_merge`.
     """
-    kept = (found.objectness >= min(confidences)).nonzero().view(-1)
+    objectness = found.objectness if found.thingness is None else found.objectness * found.thingness
+    kept = (objectness >= min(confidences)).nonzero().view(-1)
     if not kept.numel():
         return [Panoptic(np.zeros(photo.shape[1:], dtype=np.int32), ()) for _ in confidences]
-    objectness, clusters = found.objectness[kept], found.clusters[kept].tolist()
+    objectness, clusters = objectness[kept], found.clusters[kept].tolist()
     thing = [query < found.num_instance for query in kept.tolist()]
     if is_thing is not None:
         thing = [is_thing.get(cluster, default) for cluster, default in zip(clusters, thing, strict=True)]

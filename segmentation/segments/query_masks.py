@@ -28,6 +28,7 @@ class QueryMasks:
         num_instance: number of instance queries.
         geometry: how much each mask looks like a thing of its own, in (0, 1]
             (:func:`~segmentation.segments.query_geometry.query_geometry`); ``None`` for all alike.
+        thingness: how much what is in its cluster looks like things, in (0, 1]; ``None`` for all alike.
     """
 
     logits: Float[Tensor, "queries rows columns"]
@@ -35,6 +36,7 @@ class QueryMasks:
     clusters: Int[Tensor, " queries"]
     num_instance: int
     geometry: Float[Tensor, " queries"] | None = None
+    thingness: Float[Tensor, " queries"] | None = None
 
     def of_kind(self, kind: str) -> slice:
         """Where the queries of one kind stand."""
@@ -42,13 +44,17 @@ class QueryMasks:
 
 
 def query_score(found: QueryMasks) -> Float[Tensor, " queries"]:
-    """Objectness times the mean probability inside the mask, Mask2Former's ranking of instances, times the geometry of
-    the mask; 0 for empty masks.
+    """Objectness times the mean probability inside the mask, Mask2Former's ranking of instances; 0 for empty masks.
+
+    Where they are known, the geometry of the mask and the square of the thingness of the cluster count as well, and of
+    the objectness only the root.
     """
     inside = found.logits > 0
     confidence = (found.logits.sigmoid() * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
-    score = found.objectness * confidence
-    return score if found.geometry is None else score * found.geometry
+    if found.geometry is None:
+        return found.objectness * confidence
+    score = found.objectness.sqrt() * confidence * found.geometry
+    return score if found.thingness is None else score * found.thingness.square()
 
 
 def query_segments(

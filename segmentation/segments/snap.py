@@ -1,36 +1,59 @@
-"""Predicted masks made of whole supernodes: what looks alike and hangs together belongs to a mask or does not."""
+"""Predicted masks made of what pooling finds in the same photo: what looks alike and hangs together stays together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool import grid_graph, segment_mean
 from segmentation.config.masks import MaskSettings
+from segmentation.segments.candidates import photo_candidates
 from segmentation.segments.pooling import make_pool
 from segmentation.segments.soft_masks import soft_masks
 
 
-def fine_supernodes(
-    keys: Float[Tensor, "batch tokens channels"], grid: tuple[int, int], settings: MaskSettings
-) -> Int[Tensor, "batch rows columns"]:
-    """The supernode of each token at the last level of pooling whose threshold is at least ``settings.snap``.
+@dataclass(frozen=True)
+class PooledPhoto:
+    """What pooling makes of the keys of one photo.
 
-    Where no threshold is, it is the first level.
+    Attributes:
+        supernodes: of the tokens at the level to snap to, single tokens too.
+        segments: every distinct one of all levels, by kind.
+    """
+
+    supernodes: Int[Tensor, "rows columns"]
+    segments: Mapping[str, Bool[Tensor, "segments rows columns"]]
+
+
+def pooled_photos(
+    keys: Float[Tensor, "batch tokens channels"], grid: tuple[int, int], settings: MaskSettings
+) -> list[PooledPhoto]:
+    """Pools the keys of photos of one size.
+
+    The level to snap to is the last one whose threshold is at least ``settings.snap``, or the first.
 
     Args:
-        keys: of photos of one size, fp32.
+        keys: of the photos, fp32.
         grid: rows and columns of their tokens.
         settings: how pooling groups tokens.
-
-    Returns:
-        Supernodes numbered through the batch, single tokens too; those of a photo stand together.
     """
-    snap = -1.0 if settings.snap is None else settings.snap
-    thresholds = [threshold for threshold in settings.thresholds if threshold >= snap]
-    pool = make_pool(settings, thresholds=thresholds or settings.thresholds[:1], min_area=1, semantic=False)
     edges = grid_graph(*grid, batch_size=len(keys), connectivity=settings.connectivity, device=keys.device)
     batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
-    return pool(keys.flatten(0, 1), edges, batch).levels[-1].instance.cluster.view(-1, *grid)
+    hierarchy = make_pool(settings)(keys.flatten(0, 1), edges, batch)
+    instance = [level.instance for level in hierarchy.levels]
+    found = {"instance": photo_candidates(instance, hierarchy.instance_tree, [grid] * len(keys))}
+    if settings.semantic:
+        semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
+        found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, [grid] * len(keys))
+    snap = -1.0 if settings.snap is None else settings.snap
+    level = max(0, sum(threshold >= snap for threshold in settings.thresholds) - 1)
+    supernodes = instance[level].cluster.view(-1, *grid)
+    return [
+        PooledPhoto(own, {kind: of_kind[index].masks for kind, of_kind in found.items()})
+        for index, own in enumerate(supernodes)
+    ]
 
 
 def snapped_masks(
@@ -61,3 +84,33 @@ def snapped_masks(
     _, cluster = cluster.unique(return_inverse=True)
     whole = segment_mean(shares.flatten(1).T, cluster)[cluster].T.view(shares.shape)
     return (whole + soft_masks(whole > 0.5, tokens)) / 2
+
+
+def nearest_segments(
+    shares: Float[Tensor, "masks rows columns"],
+    segments: Bool[Tensor, "segments rows columns"],
+    tokens: Float[Tensor, "tokens channels"],
+    overlap: float,
+) -> Float[Tensor, "masks rows columns"]:
+    """Masks, but for those that are nearly a segment, which become that segment.
+
+    Args:
+        shares: that masks have of each token, in [0, 1].
+        segments: of the photo.
+        tokens: unit features of the tokens, row by row.
+        overlap: a mask whose IoU with its most similar segment is larger becomes it, with
+            :func:`~segmentation.segments.soft_masks.soft_masks`' edges.
+
+    Example:
+        >>> tokens = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> shares = torch.tensor([[[0.9, 0.4, 0.3]], [[0.1, 0.2, 0.8]]])
+        >>> segments = torch.tensor([[[True, True, False]]])
+        >>> nearest_segments(shares, segments, tokens, overlap=0.4).mul(100).round().int().tolist()
+        [[[100, 100, 0]], [[10, 20, 80]]]
+    """
+    if not len(segments) or not len(shares):
+        return shares
+    masks, known = (shares > 0.5).flatten(1).to(shares.dtype), segments.flatten(1).to(shares.dtype)
+    both = masks @ known.T
+    iou, nearest = (both / (masks.sum(1, keepdim=True) + known.sum(1) - both)).max(1)
+    return torch.where((iou > overlap).view(-1, 1, 1), soft_masks(segments[nearest], tokens), shares)

@@ -10,7 +10,8 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.photo_tokens import photo_tokens
 from segmentation.segments.query_geometry import query_geometry
 from segmentation.segments.query_masks import QueryMasks
-from segmentation.segments.snap import fine_supernodes, snapped_masks
+from segmentation.segments.segment import KINDS
+from segmentation.segments.snap import PooledPhoto, nearest_segments, pooled_photos, snapped_masks
 from segmentation.teaching.teacher import Teacher
 
 _FINITE = 1e-4
@@ -55,16 +56,29 @@ def predicted_masks(
         tokens = photo_tokens(keys, settings.masks.center)
         if settings.masks.snap is not None:
             shares = F.adaptive_avg_pool2d(masks.sigmoid(), grid)
-            supernodes = fine_supernodes(keys, grid, settings.masks)
-            snapped = [snapped_masks(*own) for own in zip(shares, supernodes, tokens, strict=True)]
+            pooled = pooled_photos(keys, grid, settings.masks)
+            snapped = [_snapped(*own, settings) for own in zip(shares, pooled, tokens, strict=True)]
             masks = torch.stack(snapped).clamp(_FINITE, 1 - _FINITE).logit()
         geometry = [
             query_geometry(own, of_photo, grid, photo, settings.masks.score)
             for own, of_photo, photo in zip(masks, tokens, pixels.float(), strict=True)
         ]
-    found = zip(masks, last.objectness.float().sigmoid(), clusters, geometry, strict=True)
     instance = settings.decoder.instance_queries
-    return [QueryMasks(own, objectness, named, instance, score) for own, objectness, named, score in found]
+    thingness = model.thingness()[clusters]
+    thingness[:, instance:] = 1  # the score of stuff says nothing of things
+    found = zip(masks, last.objectness.float().sigmoid(), clusters, geometry, thingness, strict=True)
+    return [QueryMasks(own, objectness, named, instance, *scores) for own, objectness, named, *scores in found]
+
+
+def _snapped(shares: Tensor, pooled: PooledPhoto, tokens: Tensor, settings: TrainSettings) -> Tensor:
+    """The masks of a photo's queries, made of what pooling finds in it."""
+    snapped = snapped_masks(shares, pooled.supernodes, tokens)
+    overlap, instance = settings.masks.snap_overlap, settings.decoder.instance_queries
+    if overlap is None:
+        return snapped
+    parts = dict(zip(KINDS, (snapped[:instance], snapped[instance:]), strict=True))
+    parts |= {kind: nearest_segments(parts[kind], own, tokens, overlap) for kind, own in pooled.segments.items()}
+    return torch.cat(list(parts.values()))
 
 
 def _sized(masks: Tensor, side: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Semantic and panoptic maps, against literal loops."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,15 +99,25 @@ def check(merged: Panoptic, expected: list[tuple[NDArray[np.bool_], int, bool, f
 @pytest.mark.parametrize("changes", [{}, {"confidence": 0.8}, {"overlap": 0.9}, {"stuff_area": 0}], ids=str)
 @pytest.mark.parametrize("is_thing", [{}, {0: True, 1: False}])
 @pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("with_thingness", [False, True])
 def test_panoptic_map_is_mask2formers(
-    changes: dict[str, Any], is_thing: dict[int, bool], in_parts: bool, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any],
+    is_thing: dict[int, bool],
+    in_parts: bool,
+    with_thingness: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.seed()
     if in_parts:
         monkeypatch.setattr("segmentation.segments.pixel_masks._CHUNK_BYTES", 3 * 20 * SIZE[0] * SIZE[1])
     found, options = random_found(12, 9), OPTIONS | changes
+    if with_thingness:
+        found = replace(found, thingness=torch.rand(21).clamp(min=0.3))
+        equal = replace(found, objectness=found.objectness * found.thingness, thingness=None)
+    else:
+        equal = found
     merged = panoptic_merge(found, torch.rand(3, *SIZE), is_thing=is_thing or None, **options)
-    check(merged, literal_panoptic(found, options, is_thing))
+    check(merged, literal_panoptic(equal, options, is_thing))
 
 
 def test_stuff_of_one_cluster_is_one_segment() -> None:

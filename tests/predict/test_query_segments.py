@@ -1,5 +1,6 @@
 """The segments that queries become, against a literal choice."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,17 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = query_segments(found, photo, **LIMITS)
     monkeypatch.setattr("segmentation.segments.pixel_masks._CHUNK_BYTES", 2 * 20 * SIZE[0] * SIZE[1])
     assert query_segments(found, photo, **LIMITS) == whole
+
+
+def test_score_with_geometry_and_thingness() -> None:
+    found = random_found(6, 3)
+    geometry, thingness = torch.rand(9), torch.rand(9)
+    for known, powers in ((None, 0), (thingness, 2)):
+        expected = [
+            plain / float(objectness) ** 0.5 * float(of_mask) * float(of_cluster) ** powers
+            for plain, objectness, of_mask, of_cluster in zip(
+                literal_score(found), found.objectness, geometry, thingness, strict=True
+            )
+        ]
+        scores = query_score(replace(found, geometry=geometry, thingness=known))
+        torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-4, atol=1e-6)

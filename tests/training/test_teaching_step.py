@@ -1,5 +1,6 @@
 """A step on real networks: who learns, how fast, and who follows."""
 
+import copy
 from collections.abc import Sequence
 
 import pytest
@@ -113,6 +114,8 @@ def test_the_teacher_follows(changes: tuple[str, ...]) -> None:
         student = parts.student.state_dict()
         assert before.keys() == student.keys()
         for name, value in parts.teacher.model.state_dict().items():
+            if name.startswith("thingness."):
+                continue  # is seen by the teacher, not learned
             if settings.encoder.freeze and name.startswith("encoder.vit."):
                 assert torch.equal(value, before[name])
                 assert torch.equal(value, student[name])
@@ -133,6 +136,27 @@ def test_the_mean_of_the_keys(changes: tuple[str, ...]) -> None:
         parts.learn(samples, step)
         torch.testing.assert_close(parts.teacher.key_mean, mean)
     assert parts.teacher.batches == 3
+
+
+@pytest.mark.parametrize("changes", [(), ("optimizer={accumulate: 2, batch_size: 4}",), FROZEN])
+def test_the_thingness_of_clusters(changes: tuple[str, ...]) -> None:
+    parts, batches = prepared(tiny(*changes))
+    teacher = parts.teacher
+    scores, counts = torch.zeros(16), torch.zeros(16)
+    for step, samples in enumerate(batches):
+        head = copy.deepcopy(teacher.model.head)
+        with torch.no_grad():
+            found = teacher.segments(whole(samples), teacher.model.encoder.keys(whole(samples)))
+        parts.learn(samples, step)  # the mean of the keys is taken in before it is subtracted
+        scores, counts = 0.99 * scores, 0.99 * counts
+        for photo in found:
+            own = photo["instance"]
+            for cluster, score in zip(head(teacher.features(own.means)).argmax(1), own.scores, strict=True):
+                scores[cluster] += score
+                counts[cluster] += 1
+    torch.testing.assert_close(teacher.model.thingness.scores, scores)
+    torch.testing.assert_close(teacher.model.thingness.counts, counts)
+    assert not parts.student.thingness.counts.any()
 
 
 def test_photos_without_segments_teach_that_there_are_none() -> None:
