@@ -6,10 +6,9 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.cues import segment_cues
 from segmentation.segments.guided_filter import GuidedFilter
 from segmentation.segments.query_geometry import query_geometry
-from segmentation.segments.query_masks import query_score
 from segmentation.segments.score import SegmentScore
 from segmentation.teaching.found_masks import predicted_masks
-from tests.predict.samples import random_found, tiny_settings
+from tests.predict.samples import tiny_settings
 
 GRID = 6, 9
 
@@ -49,9 +48,3 @@ def test_it_ranks_what_a_model_finds() -> None:
         tokens = F.normalize(key - key.mean(0), dim=1)
         geometry = query_geometry(own.logits, tokens, GRID, photo, settings.masks.score)
         torch.testing.assert_close(own.geometry, geometry, rtol=1e-3, atol=1e-4)
-
-
-def test_it_multiplies_the_score() -> None:
-    found, geometry = random_found(5, 3), torch.rand(8)
-    ranked = type(found)(found.logits, found.objectness, found.clusters, found.num_instance, geometry)
-    torch.testing.assert_close(query_score(ranked), query_score(found) * geometry)
