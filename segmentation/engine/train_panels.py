@@ -8,15 +8,18 @@ from jaxtyping import UInt8
 
 from segmentation.data.views import Sample
 from segmentation.export.panels import masks_over, panel
+from segmentation.segments.query_masks import query_segments
+from segmentation.segments.segment import KINDS
+from segmentation.teaching.found_masks import predicted_masks
 from segmentation.teaching.teacher import Teacher
 
 TITLES = ("photo", "OAP: instances", "OAP: semantic", "predicted: instances", "predicted: semantic")
-_SHOWN, _LIKELY = 15, 0.2
+_SHOWN = 15
 
 
 @torch.no_grad()
 def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndarray, "height width 3"]:
-    """Photos, the teacher's segments, and what its decoder predicts, side by side.
+    """Photos, the teacher's segments, and those that are predicted, side by side; the best ones of each kind.
 
     Args:
         teacher: of the run.
@@ -24,19 +27,25 @@ def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndar
     """
     pixels = torch.stack([sample.whole for sample in samples]).to(teacher.key_mean.device).float() / 255
     found = teacher.segments(pixels, teacher.model.encoder.keys(pixels))
-    layer = teacher.model(pixels).layers[-1]
-    instance = teacher.settings.decoder.instance_queries
+    predicted = predicted_masks(teacher.model, pixels, teacher.settings)
+    masks = teacher.settings.masks
     rows = []
     for index, sample in enumerate(samples):
         photo = sample.whole.permute(1, 2, 0).numpy()
         row = [masks_over(photo, np.zeros((0, 1, 1), dtype=bool))]
         for own in found[index].values():
             row.append(masks_over(photo, (own.masks[:_SHOWN] > 0.5).cpu().numpy()))
-        for part in (slice(0, instance), slice(instance, None)):
-            objectness = layer.objectness[index, part].sigmoid()
-            best = objectness.argsort(descending=True)[:_SHOWN]
-            best = best[objectness[best] >= _LIKELY * float(objectness.max())]
-            row.append(masks_over(photo, (layer.masks[index, part][best] > 0).cpu().numpy()))
+        segments = query_segments(
+            predicted[index],
+            pixels[index],
+            max_masks=_SHOWN,
+            max_overlap=masks.max_overlap,
+            max_share=masks.max_share,
+            refine=masks.refine,
+        )
+        for kind in KINDS:
+            best = [segment.mask for segment in segments if segment.kind == kind]
+            row.append(masks_over(photo, np.array(best, dtype=bool).reshape(-1, *photo.shape[:2])))
         rows.append(row)
     return panel(rows, _titles(rows[0], list(found[0])))
 
