@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import pickle
 import resource
 import signal
 import warnings
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
@@ -35,7 +36,9 @@ def in_fresh_process(function: Callable[..., T], *args: object) -> T | Failed:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, function, args), daemon=True)
+    # by value: PyTorch would send a file descriptor for each tensor, and of those there can only be 256
+    job = pickle.dumps((function, args))
+    process = context.Process(target=_work, args=(sender, job), daemon=True)
     process.start()
     sender.close()
     try:
@@ -49,11 +52,12 @@ def in_fresh_process(function: Callable[..., T], *args: object) -> T | Failed:
     return result
 
 
-def _work(sender: Connection, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+def _work(sender: Connection, job: bytes) -> None:
     # PyG's layers script and use sparse CSR, about which torch warns; not what is measured here
     warnings.simplefilter("ignore")
     gc.freeze()  # what the libraries brought need not be looked through
     try:
+        function, args = pickle.loads(job)
         result = function(*args)
     except (MemoryError, torch.OutOfMemoryError) as error:
         result = Failed("memory", _first_line(error))

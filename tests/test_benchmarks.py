@@ -217,6 +217,15 @@ def fail() -> None:
     raise ValueError("no\nsecond line")
 
 
+def total_of(tensors: list[torch.Tensor]) -> float:
+    return float(sum(tensor.sum() for tensor in tensors))
+
+
+def test_many_tensors_come_to_a_process() -> None:
+    tensors = [torch.rand(3) for _ in range(400)]
+    assert in_fresh_process(total_of, tensors) == pytest.approx(total_of(tensors))
+
+
 def test_a_process_that_fails_says_why() -> None:
     slow, large, failed = (in_fresh_process(function) for function in (sleep_too_long, take_too_much, fail))
     assert isinstance(slow, Failed)
