@@ -18,7 +18,7 @@ from segmentation.engine.device import choose_device, choose_dtype
 from segmentation.engine.stages import StageCosts
 from segmentation.models.encode import encode_photos
 from segmentation.models.encoder import TokenEncoder
-from segmentation.segments.candidates import Candidates, photo_candidates
+from segmentation.segments.candidates import Candidates, hierarchy_candidates
 from segmentation.segments.cues import Cues
 from segmentation.segments.find import find_segments
 from segmentation.segments.pooling import make_pool
@@ -145,12 +145,8 @@ class PseudoMasker:
         batch = torch.repeat_interleave(torch.tensor(sizes, device=self.device))
         x = torch.cat(list(keys))
         hierarchy = self.pool(x, torch.cat(edges, 1), batch)
-        instance = [level.instance for level in hierarchy.levels]
-        candidates = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
-        if self.settings.semantic:
-            semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
-            candidates["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
-        return unit_tokens(x, Layout.of(batch, len(keys)), self.settings.center).split(sizes), candidates
+        tokens = unit_tokens(x, Layout.of(batch, len(keys)), self.settings.center).split(sizes)
+        return tokens, hierarchy_candidates(hierarchy, grids)
 
     def _photo_masks(self, photo: NDArray[np.uint8], tokens: Tensor, candidates: dict[str, Candidates]) -> PhotoMasks:
         pixels = torch.from_numpy(photo).to(self.device).permute(2, 0, 1).float().div_(255)

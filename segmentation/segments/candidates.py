@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphpool import MergeTree, Partition
+from graphpool import Hierarchy, MergeTree, Partition
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,21 @@ class Candidates:
     parent: Int[Tensor, " segments"]
     features: Float[Tensor, "segments channels"]
     labels: Int[Tensor, "levels rows columns"]
+
+
+def hierarchy_candidates(hierarchy: Hierarchy, grids: Sequence[tuple[int, int]]) -> dict[str, list[Candidates]]:
+    """The candidates of each photo of a batch, by kind: instance, and semantic if that was pooled.
+
+    Args:
+        hierarchy: of all photos.
+        grids: rows and columns of the tokens of each photo.
+    """
+    instance = [level.instance for level in hierarchy.levels]
+    found = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
+    semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
+    if semantic:
+        found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
+    return found
 
 
 def photo_candidates(

@@ -1,38 +1,20 @@
 """Predicted masks made of what pooling finds in the same photo: what looks alike and hangs together stays together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool import grid_graph, segment_mean
 from segmentation.config.masks import MaskSettings
-from segmentation.segments.candidates import photo_candidates
+from segmentation.segments.candidates import Candidates, hierarchy_candidates
 from segmentation.segments.pooling import make_pool
 from segmentation.segments.soft_masks import soft_masks
 
 
-@dataclass(frozen=True)
-class PooledPhoto:
-    """What pooling makes of the keys of one photo.
-
-    Attributes:
-        supernodes: of the tokens at the level to snap to, single tokens too.
-        segments: every distinct one of all levels, by kind.
-    """
-
-    supernodes: Int[Tensor, "rows columns"]
-    segments: Mapping[str, Bool[Tensor, "segments rows columns"]]
-
-
 def pooled_photos(
     keys: Float[Tensor, "batch tokens channels"], grid: tuple[int, int], settings: MaskSettings
-) -> list[PooledPhoto]:
-    """Pools the keys of photos of one size.
-
-    The level to snap to is the last one whose threshold is at least ``settings.snap``, or the first.
+) -> list[dict[str, Candidates]]:
+    """What pooling makes of the keys of each of several photos of one size, by kind.
 
     Args:
         keys: of the photos, fp32.
@@ -42,18 +24,20 @@ def pooled_photos(
     edges = grid_graph(*grid, batch_size=len(keys), connectivity=settings.connectivity, device=keys.device)
     batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
     hierarchy = make_pool(settings)(keys.flatten(0, 1), edges, batch)
-    instance = [level.instance for level in hierarchy.levels]
-    found = {"instance": photo_candidates(instance, hierarchy.instance_tree, [grid] * len(keys))}
-    if settings.semantic:
-        semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
-        found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, [grid] * len(keys))
+    found = hierarchy_candidates(hierarchy, [grid] * len(keys))
+    return [dict(zip(found, of_photo, strict=True)) for of_photo in zip(*found.values(), strict=True)]
+
+
+def snap_level(settings: MaskSettings) -> int:
+    """The last level whose threshold is at least ``settings.snap``, or the first.
+
+    Example:
+        >>> from segmentation.config import load_preset
+        >>> snap_level(load_preset("scenes", thresholds=(0.9, 0.8, 0.5), snap=0.6))
+        1
+    """
     snap = -1.0 if settings.snap is None else settings.snap
-    level = max(0, sum(threshold >= snap for threshold in settings.thresholds) - 1)
-    supernodes = instance[level].cluster.view(-1, *grid)
-    return [
-        PooledPhoto(own, {kind: of_kind[index].masks for kind, of_kind in found.items()})
-        for index, own in enumerate(supernodes)
-    ]
+    return max(0, sum(threshold >= snap for threshold in settings.thresholds) - 1)
 
 
 def snapped_masks(

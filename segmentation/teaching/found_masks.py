@@ -7,11 +7,12 @@ from torch import Tensor
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
+from segmentation.segments.candidates import Candidates
 from segmentation.segments.photo_tokens import photo_tokens
 from segmentation.segments.query_geometry import query_geometry
 from segmentation.segments.query_masks import QueryMasks
 from segmentation.segments.segment import KINDS
-from segmentation.segments.snap import PooledPhoto, nearest_segments, pooled_photos, snapped_masks
+from segmentation.segments.snap import nearest_segments, pooled_photos, snap_level, snapped_masks
 from segmentation.teaching.teacher import Teacher
 
 _FINITE = 1e-4
@@ -70,14 +71,14 @@ def predicted_masks(
     return [QueryMasks(own, objectness, named, instance, *scores) for own, objectness, named, *scores in found]
 
 
-def _snapped(shares: Tensor, pooled: PooledPhoto, tokens: Tensor, settings: TrainSettings) -> Tensor:
+def _snapped(shares: Tensor, pooled: dict[str, Candidates], tokens: Tensor, settings: TrainSettings) -> Tensor:
     """The masks of a photo's queries, made of what pooling finds in it."""
-    snapped = snapped_masks(shares, pooled.supernodes, tokens)
+    snapped = snapped_masks(shares, pooled["instance"].labels[snap_level(settings.masks)], tokens)
     overlap, instance = settings.masks.snap_overlap, settings.decoder.instance_queries
     if overlap is None:
         return snapped
     parts = dict(zip(KINDS, (snapped[:instance], snapped[instance:]), strict=True))
-    parts |= {kind: nearest_segments(parts[kind], own, tokens, overlap) for kind, own in pooled.segments.items()}
+    parts |= {kind: nearest_segments(parts[kind], own.masks, tokens, overlap) for kind, own in pooled.items()}
     return torch.cat(list(parts.values()))
 
 

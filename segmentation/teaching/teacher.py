@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from graphpool import grid_graph
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.segments.candidates import Candidates, photo_candidates
+from segmentation.segments.candidates import Candidates, hierarchy_candidates
 from segmentation.segments.choose import choose_segments
 from segmentation.segments.photo_tokens import photo_tokens
 from segmentation.segments.pooling import make_pool
@@ -99,12 +99,7 @@ class Teacher(nn.Module):
         x = keys.flatten(0, 1)
         values = torch.cat([x, torch.ones_like(x[:, :1])], 1)  # the one tells the length that is normalised away
         hierarchy = self.pool(x, edges.to(keys.device), batch, values=values)
-        grids = [grid] * len(keys)
-        instance = [level.instance for level in hierarchy.levels]
-        found = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
-        if self.settings.masks.semantic:
-            semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
-            found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
+        found = hierarchy_candidates(hierarchy, [grid] * len(keys))
         tokens = photo_tokens(keys, self.settings.masks.center)
         return [
             {

@@ -6,7 +6,7 @@ from torch import Tensor
 from graphpool import OnlineAgglomerativePooling, grid_graph
 from segmentation.config import load_preset
 from segmentation.models.universal_model import UniversalModel
-from segmentation.segments.snap import nearest_segments, pooled_photos, snapped_masks
+from segmentation.segments.snap import nearest_segments, pooled_photos, snap_level, snapped_masks
 from segmentation.segments.soft_masks import soft_masks
 from segmentation.teaching.found_masks import predicted_masks
 from tests.predict.samples import tiny_settings
@@ -57,7 +57,7 @@ def test_supernodes_are_those_of_the_level_of_each_photo_alone(snap: float | Non
     )
     for own, photo in zip(together, keys, strict=True):
         alone = pool(photo, grid_graph(5, 7)).levels[-1].instance.cluster
-        assert torch.equal(own.supernodes.flatten() - own.supernodes.min(), alone)
+        assert torch.equal(own["instance"].labels[snap_level(settings)].flatten(), alone)
 
 
 def test_segments_are_those_of_every_level() -> None:
@@ -67,7 +67,8 @@ def test_segments_are_those_of_every_level() -> None:
         hierarchy = OnlineAgglomerativePooling(
             settings.thresholds, 1.0, min_area=2, features="mean", center="graph", semantic=True
         )(photo, grid_graph(5, 7))
-        for kind, masks in own.segments.items():
+        assert list(own) == ["instance", "semantic"]
+        for kind, candidates in own.items():
             partitions = [getattr(level, kind) for level in hierarchy.levels]
             expected = {
                 tuple((level.cluster == supernode).tolist())
@@ -75,7 +76,7 @@ def test_segments_are_those_of_every_level() -> None:
                 for supernode in level.cluster.unique()
                 if (level.cluster == supernode).sum() >= 2
             }
-            found = [tuple(mask.flatten().tolist()) for mask in masks]
+            found = [tuple(mask.flatten().tolist()) for mask in candidates.masks]
             assert len(set(found)) == len(found)
             assert set(found) == expected
 
@@ -107,10 +108,11 @@ def test_what_a_model_finds_is_snapped() -> None:
         pooled = pooled_photos(model(pixels).keys, (6, 9), snapped.masks)
     before, after = predicted_masks(model, pixels, plain), predicted_masks(model, pixels, snapped)
     for raw, own, photo, keys in zip(before, after, pooled, model(pixels).keys.detach(), strict=True):
+        labels = photo["instance"].labels[snap_level(snapped.masks)]
         shares = F.adaptive_avg_pool2d(raw.logits.sigmoid()[None], (6, 9))[0]
         tokens = F.normalize(keys - keys.mean(0), dim=1)
         torch.testing.assert_close(
-            own.logits.sigmoid(), literal(shares, photo.supernodes, tokens).clamp(1e-4, 1 - 1e-4), rtol=1e-3, atol=1e-4
+            own.logits.sigmoid(), literal(shares, labels, tokens).clamp(1e-4, 1 - 1e-4), rtol=1e-3, atol=1e-4
         )
         assert torch.equal(own.objectness, raw.objectness)
         assert torch.equal(own.clusters, raw.clusters)
@@ -128,7 +130,7 @@ def test_what_a_model_finds_becomes_segments() -> None:
     for raw, own, photo, of_photo in zip(before, after, pooled_photos(keys, (6, 9), without.masks), keys, strict=True):
         tokens = F.normalize(of_photo - of_photo.mean(0), dim=1)
         expected = [
-            nearest_segments(raw.logits[raw.of_kind(kind)].sigmoid(), photo.segments[kind], tokens, 0.1)
+            nearest_segments(raw.logits[raw.of_kind(kind)].sigmoid(), photo[kind].masks, tokens, 0.1)
             for kind in ("instance", "semantic")
         ]
         torch.testing.assert_close(
