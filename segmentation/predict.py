@@ -32,7 +32,7 @@ def _default(name: str) -> str:
 @click.option("--max-overlap", type=_SHARE, help="Segments of a larger IoU with a better one are left out.")
 @click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo.")
 @click.option("--no-snap", is_flag=True, help="Leave masks as predicted, where the model would have them snapped.")
-@click.option("--confidence", type=_SHARE, help=f"Panoptic map: least objectness of a segment.{_default('confidence')}")
+@click.option("--confidence", type=_SHARE, help="Panoptic map: least objectness of a segment.  [default: by the model]")
 @click.option("--overlap", type=_SHARE, help=f"... least share of its mask that others leave.{_default('overlap')}")
 @click.option(
     "--stuff-area", type=click.IntRange(0), help=f"... least area of stuff, in pixels.{_default('stuff_area')}"

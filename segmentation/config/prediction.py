@@ -6,6 +6,7 @@ from typing import Any
 from graphpool.checks import check_count, check_number, describe
 from segmentation.config.training import TrainSettings
 
+_CONFIDENCE = {"score": 0.2, "one": 0.5}  # by what objectness is taught to be
 _OF_MASKS = ("size", "max_masks", "max_overlap", "max_share", "refine", "snap")
 
 
@@ -19,9 +20,8 @@ class PredictionSettings:
         max_overlap: segments whose IoU with a better one is larger are near-duplicates, and left out.
         max_share: segments that cover more of the photo are left out.
         refine: whether masks follow the edges of the photo (guided filter).
+        confidence: least objectness of what enters the panoptic map, times the thingness of the cluster.
         snap: least threshold of the level of pooling whose supernodes masks hold as a whole; ``None`` for none.
-        confidence: least objectness of what enters the panoptic map. A model whose objectness is taught to be the
-            score of a segment may need less than one that is taught to say 1.
         overlap: least share of a panoptic segment that others leave of its mask.
         stuff_area: least area of a panoptic segment of stuff, in pixels of the photo.
         semantic_threshold: pixels of the semantic map where no cluster has as much have none.
@@ -36,8 +36,8 @@ class PredictionSettings:
     max_overlap: float
     max_share: float
     refine: bool
+    confidence: float
     snap: float | None = None
-    confidence: float = 0.5
     overlap: float = 0.5
     stuff_area: int = 4096
     semantic_threshold: float = 0.0
@@ -55,6 +55,8 @@ class PredictionSettings:
 def prediction_settings(training: TrainSettings, **changes: Any) -> PredictionSettings:
     """Those that fit a model: size and choice of masks are what it was taught with.
 
+    A model whose objectness is taught to be the score of a segment needs less of it than one that is taught to say 1.
+
     Args:
         training: the settings of its training.
         changes: settings that replace them.
@@ -64,11 +66,14 @@ def prediction_settings(training: TrainSettings, **changes: Any) -> PredictionSe
 
     Example:
         >>> from segmentation.config import load_training
-        >>> prediction_settings(load_training("scenes"), stuff_area=64).size
-        128
+        >>> settings = prediction_settings(load_training("scenes"), stuff_area=64)
+        >>> settings.size, settings.confidence
+        (128, 0.2)
     """
     known = [field.name for field in fields(PredictionSettings)]
     unknown = [name for name in changes if name not in known]
     if unknown:
         raise ValueError(f"'changes' must be settings ({', '.join(known)}), got {', '.join(unknown)}")
-    return PredictionSettings(**{**{name: getattr(training.masks, name) for name in _OF_MASKS}, **changes})
+    fitting = {name: getattr(training.masks, name) for name in _OF_MASKS}
+    fitting["confidence"] = _CONFIDENCE[training.losses.objectness_target]
+    return PredictionSettings(**fitting | changes)

@@ -23,7 +23,7 @@ class Thingness(nn.Module):
         tensor([1., 1., 1.])
         >>> thingness.see(torch.tensor([600.0, 100.0, 0.0]), torch.tensor([1000.0, 1000.0, 0.0]))
         >>> thingness().mul(100).round()
-        tensor([100.,  17.,  58.])
+        tensor([100.,  17.,  59.])
     """
 
     scores: Tensor
