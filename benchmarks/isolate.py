@@ -1,8 +1,8 @@
 """Calls in a process of their own, with limits on time and memory that hold."""
 
 import gc
+import io
 import multiprocessing
-import pickle
 import resource
 import signal
 import warnings
@@ -36,9 +36,11 @@ def in_fresh_process(function: Callable[..., T], *args: object) -> T | Failed:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
-    # by value: PyTorch would send a file descriptor for each tensor, and of those there can only be 256
-    job = pickle.dumps((function, args))
-    process = context.Process(target=_work, args=(sender, job), daemon=True)
+    # by value: PyTorch would send a file descriptor for each tensor, and of those there can only be 256; not by pickle
+    # alone, which writes the whole of what many tensors are views of for each of them
+    job = io.BytesIO()
+    torch.save((function, args), job)
+    process = context.Process(target=_work, args=(sender, job.getvalue()), daemon=True)
     process.start()
     sender.close()
     try:
@@ -57,7 +59,7 @@ def _work(sender: Connection, job: bytes) -> None:
     warnings.simplefilter("ignore")
     gc.freeze()  # what the libraries brought need not be looked through
     try:
-        function, args = pickle.loads(job)
+        function, args = torch.load(io.BytesIO(job), weights_only=False)
         result = function(*args)
     except (MemoryError, torch.OutOfMemoryError) as error:
         result = Failed("memory", _first_line(error))
