@@ -84,7 +84,7 @@ class MeanSquare:
     Attributes:
         inside: q in the subspace.
         along: squared length in the subspace; ``None`` if that is the whole space.
-        outside: :math:`\\lambda` for each supernode, ``[K]``.
+        outside: :math:`\lambda` for each supernode, ``[K]``.
     """
 
     inside: Form

@@ -146,9 +146,9 @@ def _evaluate(groups: Groups, pairs: Pairs, state: AffinityState, rule: Rule) ->
         return groups
     pairs = pairs.take(pairs.score.argsort(descending=True, stable=True))
     fewest = _FEWEST.get(pairs.score.device.type, _FEWEST["cuda"])
-    distance_of = distances_among(state, pairs.edges)
+    distance_of, is_cheap = distances_among(state, pairs.edges)
     while pairs.score.numel():
-        step = max(fewest, pairs.score.numel() // 2)
+        step = max(fewest, pairs.score.numel() // 2) if is_cheap else fewest
         first, pairs = pairs.take(slice(step)), pairs.take(slice(step, None))
         groups = groups.join(first.edges, rule.total(first.score, 1 - distance_of(first.edges)) > rule.threshold)
         pairs = pairs.take(groups.apart(pairs.edges))

@@ -58,16 +58,21 @@ def distance_by_differences(state: AffinityState, pairs: Tensor) -> Tensor:
     return torch.empty_like(distance).index_copy_(0, order, distance)
 
 
-def distances_among(state: AffinityState, edges: Tensor) -> Callable[[Tensor], Tensor]:
-    """What gives :math:`1 - S^s` of some of the edges: from affinity rows if they are fewer, else by differences."""
+def distances_among(state: AffinityState, edges: Tensor) -> tuple[Callable[[Tensor], Tensor], bool]:
+    """What gives :math:`1 - S^s` of some of the edges: from affinity rows if they are fewer, else by differences.
+
+    The second says whether rows were made, so that what is left to do for an edge is little.
+    """
     num_nodes = state.layout.num_nodes
     touched = torch.zeros(num_nodes, dtype=torch.bool, device=edges.device).index_fill_(0, edges.flatten(), True)
     index = touched.nonzero().view(-1)
     if edges.size(1) <= index.numel():
-        return partial(distance_by_differences, state)
+        return partial(distance_by_differences, state), False
     if 2 * index.numel() > num_nodes:  # the whole symmetric product costs about half
-        return partial(_distance_by_rows, state, state.mean_rows(), torch.arange(num_nodes, device=edges.device))
-    return partial(_distance_by_rows, state, state.take(index).mean_rows(), touched.cumsum(0).sub_(1))
+        rows, place = state.mean_rows(), torch.arange(num_nodes, device=edges.device)
+    else:
+        rows, place = state.take(index).mean_rows(), touched.cumsum(0).sub_(1)
+    return partial(_distance_by_rows, state, rows, place), True
 
 
 def _distance_by_rows(state: AffinityState, rows: Tensor, place: Tensor, pairs: Tensor) -> Tensor:

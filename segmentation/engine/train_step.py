@@ -11,22 +11,21 @@ from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample, Views
-from segmentation.data.windows import Window, cut_pixels, cut_tokens, random_windows
+from segmentation.data.windows import Window, cut_pixels, cut_tokens
 from segmentation.engine.distributed import Processes
 from segmentation.engine.optimizer import make_optimizer, set_learning_rate
 from segmentation.engine.part_threads import PartThreads
 from segmentation.engine.schedules import teacher_momentum, teacher_temperature
 from segmentation.engine.stages import StageCosts
 from segmentation.engine.view_cache import ViewCache
+from segmentation.engine.view_lessons import view_lessons, view_windows
 from segmentation.models.multi_scale_encoder import StageTokens
 from segmentation.models.universal_model import UniversalModel
 from segmentation.teaching.centering import Centering
-from segmentation.teaching.lesson import Lesson, PhotoTargets, make_lesson
+from segmentation.teaching.lesson import Lesson, PhotoTargets
 from segmentation.teaching.monitor import CollapseMonitor, entropies
 from segmentation.teaching.objective import TERMS, GroupLoss, Objective
-from segmentation.teaching.points import random_points
 from segmentation.teaching.teacher import Teacher, TeacherSegments
-from segmentation.teaching.view_targets import Crop
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -104,10 +103,12 @@ class TrainStep(nn.Module):
         parts = [samples[start : start + size] for start in range(0, len(samples), size)]
         rate = set_learning_rate(self.optimizer, self.settings, step)
         targets, figures, warning = self._teach(parts, step)
-        windows = [self._windows(part, step) for part in parts]
+        patch, device = self.student.encoder.patch_size, self.processes.device
+        windows = [view_windows(part, step, patch, self.settings) for part in parts]
         with self._stage("crop"):
             lessons = self.part_threads.map(
-                lambda own: self._lessons(*own, step), zip(parts, targets, windows, strict=True)
+                lambda own: view_lessons(*own, step, patch, self.settings, device),
+                zip(parts, targets, windows, strict=True),
             )
             divisors = self._sum(self.objective.divisors([lesson for own in lessons for lesson in own]))
         self.student.train()
@@ -190,42 +191,6 @@ class TrainStep(nn.Module):
 
         return self.cache.segments([sample.whole for sample in part], find)
 
-    def _lessons(
-        self,
-        part: Sequence[Sample],
-        targets: Sequence[dict[str, PhotoTargets]],
-        windows: Sequence[Sequence[Window]],
-        step: int,
-    ) -> list[Lesson]:
-        """One for each group of views of one size."""
-        side = self.settings.views.size
-        min_share = self.settings.masks.min_area / (side // self.student.encoder.patch_size) ** 2
-        lessons = []
-        for group in range(len(part[0].views)):
-            whole = [crop for sample in part for crop in _crops(sample.views[group], side)]
-            crops = [_crop_of(window, crop) for window, crop in zip(windows[group], whole, strict=True)]
-            per_photo = [len(sample.views[group].pixels) for sample in part]
-            of_views = [own for own, count in zip(targets, per_photo, strict=True) for _ in range(count)]
-            points = random_points(_keys(part, group), step, self.settings.losses.points).to(self.processes.device)
-            crops = [Crop(crop.box.to(points.device), crop.flip, crop.side) for crop in crops]
-            with torch.no_grad():
-                lessons.append(make_lesson(of_views, crops, points, min_share))
-        return lessons
-
-    def _windows(self, part: Sequence[Sample], step: int) -> list[list[Window]]:
-        """What the student sees of each view of each group."""
-        patch, settings = self.student.encoder.patch_size, self.settings
-        return [
-            random_windows(
-                _keys(part, group),
-                step,
-                views.pixels.size(-1) // patch,
-                settings.views.window,
-                seed=settings.run.seed,
-            )
-            for group, views in enumerate(part[0].views)
-        ]
-
     def _backward(
         self,
         student: UniversalModel,
@@ -297,25 +262,6 @@ class TrainStep(nn.Module):
 
     def _stage(self, name: str) -> AbstractContextManager[object]:
         return nullcontext() if self.costs is None else self.costs.stage(name)
-
-
-def _crops(views: Views, side: int) -> list[Crop]:
-    return [
-        Crop(box / side, bool(flip), pixels.size(-1))
-        for box, flip, pixels in zip(views.boxes, views.flips, views.pixels, strict=True)
-    ]
-
-
-def _crop_of(window: Window, crop: Crop) -> Crop:
-    box, flip = window.of_box(crop.box, crop.flip)
-    return Crop(box, flip, crop.side * max(window.height, window.width) // window.grid)
-
-
-def _keys(part: Sequence[Sample], group: int) -> list[int]:
-    """A random number for each view of a group."""
-    return [
-        sample.key + 1009 * (group * 64 + view) for sample in part for view in range(len(sample.views[group].pixels))
-    ]
 
 
 def _check_finite(figures: Mapping[str, float]) -> None:

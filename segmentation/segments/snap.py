@@ -4,28 +4,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphpool import grid_graph, segment_mean
+from graphpool import segment_mean
 from segmentation.config.masks import MaskSettings
-from segmentation.segments.candidates import Candidates, hierarchy_candidates
-from segmentation.segments.pooling import make_pool
 from segmentation.segments.soft_masks import soft_masks
-
-
-def pooled_photos(
-    keys: Float[Tensor, "batch tokens channels"], grid: tuple[int, int], settings: MaskSettings
-) -> list[dict[str, Candidates]]:
-    """What pooling makes of the keys of each of several photos of one size, by kind.
-
-    Args:
-        keys: of the photos, fp32.
-        grid: rows and columns of their tokens.
-        settings: how pooling groups tokens.
-    """
-    edges = grid_graph(*grid, batch_size=len(keys), connectivity=settings.connectivity, device=keys.device)
-    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
-    hierarchy = make_pool(settings)(keys.flatten(0, 1), edges, batch)
-    found = hierarchy_candidates(hierarchy, [grid] * len(keys))
-    return [dict(zip(found, of_photo, strict=True)) for of_photo in zip(*found.values(), strict=True)]
 
 
 def snap_level(settings: MaskSettings) -> int:

@@ -8,13 +8,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from graphpool import grid_graph
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.segments.candidates import Candidates, hierarchy_candidates
+from segmentation.segments.candidates import Candidates
 from segmentation.segments.choose import choose_segments
 from segmentation.segments.photo_tokens import photo_tokens
-from segmentation.segments.pooling import make_pool
+from segmentation.segments.pooling import pooled_photos
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ class Teacher(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(student).requires_grad_(False).eval()
         self.settings = settings
-        self.pool = make_pool(settings.masks)
         self.register_buffer("key_mean", torch.zeros(student.encoder.key_channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
 
@@ -93,20 +91,14 @@ class Teacher(nn.Module):
         """
         keys = keys.float()
         side = pixels.size(2) // self.model.encoder.patch_size
-        grid = side, side
-        edges = grid_graph(*grid, batch_size=len(keys), connectivity=self.settings.masks.connectivity)
-        batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
-        x = keys.flatten(0, 1)
-        values = torch.cat([x, torch.ones_like(x[:, :1])], 1)  # the one tells the length that is normalised away
-        hierarchy = self.pool(x, edges.to(keys.device), batch, values=values)
-        found = hierarchy_candidates(hierarchy, [grid] * len(keys))
+        values = torch.cat(
+            [keys, torch.ones_like(keys[..., :1])], 2
+        )  # the one tells the length that is normalised away
+        found = pooled_photos(keys, (side, side), self.settings.masks, values)
         tokens = photo_tokens(keys, self.settings.masks.center)
         return [
-            {
-                kind: self._chosen(found[kind][index], tokens[index], pixels[index], kind)
-                for kind in self.settings.losses.kinds
-            }
-            for index in range(len(keys))
+            {kind: self._chosen(own[kind], of_photo, photo, kind) for kind in self.settings.losses.kinds}
+            for own, of_photo, photo in zip(found, tokens, pixels, strict=True)
         ]
 
     def _chosen(self, candidates: Candidates, tokens: Tensor, photo: Tensor, kind: str) -> TeacherSegments:
