@@ -15,10 +15,10 @@ from rich.console import Console
 from benchmarks.record import Row
 from benchmarks.run import Run
 from segmentation.config import load_training
-from segmentation.engine.distributed import Processes
-from segmentation.engine.train_run import TrainRun
-from segmentation.metrics.scene_scores import SceneExam
+from segmentation.evaluation.scene_exam import SceneExam
 from segmentation.teaching.found_masks import predicted_masks
+from segmentation.training.distributed import Processes
+from segmentation.training.run import TrainRun
 
 
 class Variant(NamedTuple):

@@ -20,8 +20,8 @@ from benchmarks.generated_masks import panoptic_maps, write_instances
 from benchmarks.process_tree import proportional_bytes
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
-from segmentation.metrics import PanopticQuality, evaluate_instances
-from segmentation.metrics.panoptic import PredictedSegment, TruthSegment
+from segmentation.evaluation.metrics import PanopticQuality, evaluate_instances
+from segmentation.evaluation.metrics.panoptic_quality import PredictedSegment, TruthSegment
 
 TRUTH, FOUND = "truth.json", "found.json"
 POLL = 0.2  # seconds between two looks at the memory

@@ -10,10 +10,10 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from segmentation import load_preset
-from segmentation.export.coco import coco_annotations
+from segmentation.export.coco_files import coco_annotations
 from segmentation.segments.candidates import Candidates
 from segmentation.segments.cues import Cues
-from segmentation.segments.find import find_segments
+from segmentation.segments.find_segments import find_segments
 from segmentation.segments.pixel_masks import enlarged_masks
 from segmentation.segments.rle import encode_masks
 from segmentation.segments.segment import PhotoMasks

@@ -11,10 +11,10 @@ import torch
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation.config import TrainSettings, load_training
-from segmentation.engine.distributed import Processes
-from segmentation.engine.train_data import TrainBatches
-from segmentation.engine.train_run import first_student
-from segmentation.engine.train_step import TrainStep
+from segmentation.training.batches import TrainBatches
+from segmentation.training.distributed import Processes
+from segmentation.training.run import first_student
+from segmentation.training.step import TrainStep
 
 MARK = 0.9  # of overlap and agreement
 LAST = 10  # steps that figures are averaged over

@@ -14,7 +14,7 @@ from segmentation import MaskSettings, PseudoMasker, TokenEncoder
 from segmentation.data.decode import read_photo
 from segmentation.data.photos import find_photos
 from segmentation.data.resize import token_grid
-from segmentation.metrics.instance import evaluate_instances
+from segmentation.evaluation.metrics.instance import evaluate_instances
 
 _PATH = click.Path(exists=True, path_type=Path)
 _OPTIONS = (

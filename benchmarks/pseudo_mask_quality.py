@@ -13,7 +13,7 @@ from benchmarks.photo_keys import Photos, photo_options, scored
 from benchmarks.record import Record, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation import PseudoMasker, load_preset
-from segmentation.export.coco import coco_annotations
+from segmentation.export.coco_files import coco_annotations
 from segmentation.segments.cues import Cues
 from segmentation.segments.score import SegmentScore
 

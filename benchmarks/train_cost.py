@@ -13,13 +13,13 @@ import torch
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from benchmarks.timing import stopwatch
+from segmentation.base.stage_costs import StageCosts
 from segmentation.config import TrainSettings, load_training, preset_names
 from segmentation.data.views import Sample
-from segmentation.engine.distributed import Processes
-from segmentation.engine.stages import StageCosts
-from segmentation.engine.train_data import TrainBatches
-from segmentation.engine.train_run import first_student
-from segmentation.engine.train_step import StepReport, TrainStep
+from segmentation.training.batches import TrainBatches
+from segmentation.training.distributed import Processes
+from segmentation.training.run import first_student
+from segmentation.training.step import StepReport, TrainStep
 
 WARM_UP = 2  # steps
 WHOLE, REST = "whole step", "rest"
@@ -43,7 +43,7 @@ class Measured:
     Attributes:
         seconds: of the whole step.
         stages: seconds of each stage, summed over the step.
-        peak: bytes of each stage, see :class:`~segmentation.engine.stages.StageCosts`.
+        peak: bytes of each stage, see :class:`~segmentation.base.stage_costs.StageCosts`.
         segments: that the teacher found in a photo.
     """
 

@@ -2,11 +2,11 @@
 
 from segmentation.config import MaskSettings, TrainSettings, load_preset, load_training, preset_names
 from segmentation.data.decode import PhotoError
-from segmentation.masker import PseudoMasker
 from segmentation.models.encoder import TokenEncoder
-from segmentation.segmentor import Segmentor
-from segmentation.segments.panoptic import Panoptic, PanopticSegment
-from segmentation.segments.prediction import Prediction
+from segmentation.prediction.masker import PseudoMasker
+from segmentation.prediction.panoptic import Panoptic, PanopticSegment
+from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.segmentor import Segmentor
 from segmentation.segments.segment import PhotoMasks, Segment
 
 __all__ = [

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from segmentation.data.labelled.catalogue import LABELLED_SETS
 from segmentation.evaluation.all_tasks import run_all
 from segmentation.evaluation.flow import run_task, write_json
+from segmentation.evaluation.metrics import evaluate_hierarchies
+from segmentation.evaluation.metrics.boundary_matching import BSDS_TOLERANCE
+from segmentation.evaluation.metrics.libraries import ENGINES
 from segmentation.evaluation.options import (
     FILE,
     FOLDER,
@@ -24,9 +26,7 @@ from segmentation.evaluation.options import (
 )
 from segmentation.evaluation.tables import print_hierarchy_scores
 from segmentation.evaluation.tasks import TASKS
-from segmentation.metrics import evaluate_hierarchies
-from segmentation.metrics.boundary_matching import BSDS_TOLERANCE
-from segmentation.metrics.libraries import ENGINES
+from segmentation.evaluation.truth.catalogue import LABELLED_SETS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 
 from segmentation.config import MaskSettings, load_preset, preset_names
-from segmentation.config.presets import to_plain
-from segmentation.engine.mask_run import FORMATS, MaskRun
-from segmentation.engine.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256
-from segmentation.masker import PseudoMasker
+from segmentation.config.load import to_plain
+from segmentation.prediction.masker import PseudoMasker
+from segmentation.runs.mask_run import FORMATS, MaskRun
+from segmentation.runs.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256
 
 
 def _numbers(_context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:

@@ -9,13 +9,13 @@ import click
 import yaml
 from rich.console import Console
 
+from segmentation.base.device import choose_device
 from segmentation.config import TrainSettings, load_training, preset_names
-from segmentation.engine.checkpoint import SETTINGS
-from segmentation.engine.device import choose_device
-from segmentation.engine.distributed import Processes
-from segmentation.engine.train_report import write_report
-from segmentation.engine.train_run import TrainRun
-from segmentation.engine.train_step import NonFiniteLoss
+from segmentation.evaluation.train_report import write_report
+from segmentation.training.checkpoint import SETTINGS
+from segmentation.training.distributed import Processes
+from segmentation.training.run import TrainRun
+from segmentation.training.step import NonFiniteLoss
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

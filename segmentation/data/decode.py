@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from segmentation.data.colour import as_srgb, check_transparent_colour
+from segmentation.data.formats import is_preview, photo_formats, pillow_silenced
 from segmentation.data.photo_error import PhotoError, reason_of, reason_unidentified
-from segmentation.data.pillow import is_preview, photo_formats, pillow_silenced
 
 __all__ = ["Photo", "PhotoError", "read_photo"]
 

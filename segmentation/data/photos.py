@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from segmentation.data.pillow import has_photo_header, photo_suffixes, pillow_silenced
+from segmentation.data.formats import has_photo_header, photo_suffixes, pillow_silenced
 
 
 @dataclass(frozen=True)

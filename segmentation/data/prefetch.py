@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from graphpool.checks import check_count
 from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.formats import pillow_silenced
 from segmentation.data.photos import PhotoFile
-from segmentation.data.pillow import pillow_silenced
 
 
 class Decoded(NamedTuple):

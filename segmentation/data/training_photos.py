@@ -14,8 +14,8 @@ from graphpool.checks import check_count, describe
 from segmentation.data.decode import read_photo
 from segmentation.data.photo_error import PhotoError
 from segmentation.data.photos import PhotoFile
-from segmentation.data.scenes import make_scene
 from segmentation.data.views import Sample, ViewSettings, make_views
+from segmentation.scenes.scene import make_scene
 
 
 @runtime_checkable
@@ -63,7 +63,7 @@ class SceneSource:
 
     Attributes:
         number: how many.
-        seed: of :func:`~segmentation.data.scenes.make_scene`.
+        seed: of :func:`~segmentation.scenes.scene.make_scene`.
         size: side of a scene, in pixels.
 
     Example:
@@ -93,7 +93,7 @@ class SceneSource:
 class TrainingPhotos(Dataset[Sample]):
     """Views of the photos of some sources, one source after the other.
 
-    An item is asked for by epoch and index, as :class:`~segmentation.data.sample_order.SampleOrder` gives them: the
+    An item is asked for by epoch and index, as :class:`~segmentation.data.order.SampleOrder` gives them: the
     views of a photo follow from the seed, its epoch and its index, whoever makes them and whatever was made before.
 
     A photo that cannot be read is replaced by the next one that can, beginning again after the last.

@@ -8,19 +8,19 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from segmentation.evaluation.flow import Report, finish, located_predictions, note_part, with_data
+from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
+from segmentation.evaluation.metrics.mapping import MOST
+from segmentation.evaluation.metrics.panoptic_fit import PhotoSegments, cluster_pixels
+from segmentation.evaluation.metrics.parallel import choose_workers
+from segmentation.evaluation.metrics.photo_matching import counted
+from segmentation.evaluation.metrics.predicted_maps import find_maps
+from segmentation.evaluation.metrics.predicted_segments import read_segments
+from segmentation.evaluation.metrics.semantic_maps import PhotoMaps, count_pixels, fit_pixel_mapping
+from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
 from segmentation.evaluation.request import Request
 from segmentation.evaluation.tables import mapping_line, percent, show
 from segmentation.evaluation.tasks import TASKS, Evaluation, Mapped
-from segmentation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.metrics.mapping import MOST
-from segmentation.metrics.panoptic_fit import PhotoSegments, cluster_pixels
-from segmentation.metrics.parallel import choose_workers
-from segmentation.metrics.photo_matching import counted
-from segmentation.metrics.predicted_maps import find_maps
-from segmentation.metrics.predicted_segments import read_segments
-from segmentation.metrics.semantic import SemanticQuality
-from segmentation.metrics.semantic_maps import PhotoMaps, count_pixels, fit_pixel_mapping
-from segmentation.metrics.truth_maps import PanopticTruth, SemanticTruth
+from segmentation.evaluation.truth.truth_maps import PanopticTruth, SemanticTruth
 
 AGNOSTIC = "instance, class-agnostic"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from segmentation.evaluation.metrics.bootstrap import Comparison, Interval
 from segmentation.evaluation.tables import show
-from segmentation.metrics.bootstrap import Comparison, Interval
 
 
 def print_intervals(found: Mapping[str, Interval], samples: int) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from segmentation.evaluation.metrics.panoptic_maps import PanopticEvaluation
+from segmentation.evaluation.metrics.panoptic_quality import Quality
+from segmentation.evaluation.metrics.photo_matching import counted
+from segmentation.evaluation.metrics.semantic_maps import SemanticEvaluation
 from segmentation.evaluation.tables import mapping_line, percent, show
-from segmentation.metrics.panoptic import Quality
-from segmentation.metrics.panoptic_maps import PanopticEvaluation
-from segmentation.metrics.photo_matching import counted
-from segmentation.metrics.semantic_maps import SemanticEvaluation
 
 
 def print_semantic_scores(found: SemanticEvaluation) -> None:

@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 
 from segmentation.data.photos import PhotoList
-from segmentation.engine.predict_run import PredictRun
-from segmentation.engine.run_command import photos_to_do, run_plan
+from segmentation.evaluation.metrics.photo_matching import counted, some_of
 from segmentation.evaluation.request import Model
-from segmentation.metrics.photo_matching import counted, some_of
-from segmentation.segmentor import Segmentor
+from segmentation.prediction.segmentor import Segmentor
+from segmentation.runs.predict_run import PredictRun
+from segmentation.runs.run_command import photos_to_do, run_plan
 
 FORMATS = {"instance": "coco", "semantic": "semantic", "panoptic": "panoptic"}
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from segmentation.data.labelled.catalogue import LABELLED_SETS
 from segmentation.evaluation.flow import DEFAULT_SAMPLES, Report
+from segmentation.evaluation.metrics.mapping import RULES
 from segmentation.evaluation.paper_tables import TABLES
 from segmentation.evaluation.request import NO_MAPPING, Model, Request
-from segmentation.metrics.mapping import RULES
+from segmentation.evaluation.truth.catalogue import LABELLED_SETS
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segmentation.data.labelled.catalogue import LabelledSet
-from segmentation.metrics.fit_plan import FIT_ON, FitPlan
-from segmentation.metrics.mapping import RULES, ClusterMapping, read_mapping
+from segmentation.evaluation.metrics.fit_plan import FIT_ON, FitPlan
+from segmentation.evaluation.metrics.mapping import RULES, ClusterMapping, read_mapping
+from segmentation.evaluation.truth.catalogue import LabelledSet
 
 NO_MAPPING = "none"
 

@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from segmentation.export.replace_file import replacing
-from segmentation.metrics.photo_matching import counted
+from segmentation.base.replace_file import replacing
+from segmentation.evaluation.metrics.photo_matching import counted
 
 
 class ClusterSheet(NamedTuple):

@@ -12,11 +12,11 @@ from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from segmentation.base.replace_file import replacing
+from segmentation.evaluation.metrics.photo_matching import counted
 from segmentation.export.clusters_page import ClusterSheet, write_clusters_page
-from segmentation.export.coco import Records
-from segmentation.export.replace_file import replacing
-from segmentation.metrics.photo_matching import counted
-from segmentation.segments.named_clusters import NamedClusters
+from segmentation.export.coco_files import Records
+from segmentation.prediction.named_clusters import NamedClusters
 from segmentation.segments.rle import decode_mask
 
 BEST = 24  # segments on a sheet
@@ -50,7 +50,7 @@ def write_contact_sheets(
     Args:
         folder: made where missing.
         records: gives the photos each time it is called: ``{"file_name", "annotations"}``, with the annotations of
-            :func:`~segmentation.export.coco.coco_annotations`.
+            :func:`~segmentation.export.coco_files.coco_annotations`.
         read_photo: a photo by its name, ``[H, W, 3]``; None if it cannot be read (any more).
         clusters: of the model.
     """

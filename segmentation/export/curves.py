@@ -22,7 +22,7 @@ def log_charts(log: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """A chart over steps for each figure of a training log, in the log's order.
 
     Args:
-        log: lines, as :func:`~segmentation.engine.train_log.read_log` gives them; what is no finite number is left out.
+        log: lines, as :func:`~segmentation.training.log.read_log` gives them; what is no finite number is left out.
 
     Returns:
         SVG by the name of the figure; figures with less than two values are left out.

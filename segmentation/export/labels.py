@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segmentation.export.replace_file import replacing
+from segmentation.base.replace_file import replacing
 from segmentation.segments.label_maps import enlarge_labels
 from segmentation.segments.segment import PhotoMasks
 

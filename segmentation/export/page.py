@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from graphpool.checks import check_count
+from segmentation.base.replace_file import replacing
 from segmentation.export.photo_record import jpeg, photo_record
-from segmentation.export.replace_file import replacing
 from segmentation.segments.segment import KINDS
 
 SCRIPTS = (

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segmentation.base.replace_file import replacing
 from segmentation.export.overlay import overlay_sheet
-from segmentation.export.replace_file import replacing
 from segmentation.segments.segment import PhotoMasks
 
 _COUNTS = (24, 12, 6)  # about how many instance segments the levels that are shown have

@@ -8,12 +8,12 @@ from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from segmentation.base.replace_file import replacing
+from segmentation.evaluation.metrics.photo_matching import counted
 from segmentation.export.overlay import overlay_sheet, shrink
 from segmentation.export.palette import palette
-from segmentation.export.replace_file import replacing
 from segmentation.export.tree_colours import tree_colours
-from segmentation.metrics.photo_matching import counted
-from segmentation.segments.prediction import Prediction
+from segmentation.prediction.prediction import Prediction
 
 _SIDE = 480  # pixels
 _INSTANCES = 20  # the best ones

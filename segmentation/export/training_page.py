@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from segmentation.base.replace_file import replacing
 from segmentation.export.curves import log_charts
 from segmentation.export.photo_record import jpeg
-from segmentation.export.replace_file import replacing
 
 Cell = str | float | None
 _NUMBER = re.compile(r"[-+−±]?[\d.,]+(?:e[-+]?\d+)?(?: ?[%a-zµ/]{1,4})?|[-–—]")
@@ -37,7 +37,7 @@ def write_training_page(
         title: of the page.
         settings_yaml: shown as it is.
         table: the results: headings, and rows whose first cell names them. Numbers are shown with four digits.
-        log: lines of the training log, see :func:`~segmentation.engine.train_log.read_log`.
+        log: lines of the training log, see :func:`~segmentation.training.log.read_log`.
         pictures: with a caption each.
         notes: sentences below the title.
 

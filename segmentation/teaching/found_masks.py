@@ -7,13 +7,13 @@ from torch import Tensor
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
+from segmentation.prediction.query_geometry import query_geometry
+from segmentation.prediction.query_masks import QueryMasks
+from segmentation.prediction.snap import nearest_segments, snap_level, snapped_masks
 from segmentation.segments.candidates import Candidates
 from segmentation.segments.photo_tokens import photo_tokens
 from segmentation.segments.pooling import pooled_photos
-from segmentation.segments.query_geometry import query_geometry
-from segmentation.segments.query_masks import QueryMasks
 from segmentation.segments.segment import KINDS
-from segmentation.segments.snap import nearest_segments, snap_level, snapped_masks
 from segmentation.teaching.teacher import Teacher
 
 _FINITE = 1e-4

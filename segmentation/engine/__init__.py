@@ -1,1 +1,0 @@
-"""Running things: stages and their cost, progress, files of a run."""

@@ -1,0 +1,165 @@
+"""How much scores would differ on other photos of the same kind: resampling of photos."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from graphpool.checks import check_count, check_number
+from segmentation.evaluation.metrics.parallel import work_on
+
+Samples = dict[str, Float[np.ndarray, " samples"]]
+
+
+@runtime_checkable
+class Resampled(Protocol):
+    """A metric that keeps its photos apart."""
+
+    @property
+    def num_photos(self) -> int:
+        """Photos so far."""
+
+    def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> Samples:
+        """Its numbers if each photo were there so many times."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its confidence interval.
+
+    Attributes:
+        value: on the photos as they are.
+        low: lower end of the interval.
+        high: upper end of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much better one is than another.
+
+    Attributes:
+        difference: of their numbers.
+        low: lower end of its confidence interval.
+        high: upper end of its confidence interval.
+        share: of the resamplings in which the first is better.
+    """
+
+    difference: float
+    low: float
+    high: float
+    share: float
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse``, or ``no difference beyond noise`` where the interval holds 0."""
+        if self.low <= 0 <= self.high:
+            return "no difference beyond noise"
+        return "better" if self.low > 0 else "worse"
+
+
+def intervals(
+    metric: Resampled, samples: int = 1000, *, seed: int = 0, confidence: float = 0.95, progress: bool = False
+) -> dict[str, Interval]:
+    """Percentile confidence intervals of every number of a metric.
+
+    Photos are drawn with replacement, as many as there are, and the numbers computed again (Efron and Tibshirani, *An
+    Introduction to the Bootstrap*, 1993). Numbers that the photos as they are do not have are left out.
+
+    Args:
+        metric: with the photos.
+        samples: how often photos are drawn.
+        seed: of the draws.
+        confidence: share of the samples that the interval holds.
+        progress: shows a bar.
+
+    Raises:
+        ValueError: no photos, or arguments outside of their range.
+
+    Example:
+        >>> from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
+        >>> quality = SemanticQuality(2)
+        >>> for predicted in (0, 0, 1, 0):
+        ...     quality.update(np.array([[0, 1]]), np.array([[predicted, 1]]))
+        >>> accuracy = intervals(quality, 200)["pixel accuracy"]
+        >>> accuracy.value, 50 < accuracy.low < accuracy.high <= 100
+        (87.5, True)
+    """
+    weights = draw(metric.num_photos, samples, seed)
+    drawn = _resampled(metric, weights, progress)
+    values = metric.resampled(np.ones((1, metric.num_photos)))
+    ends = _ends(confidence)
+    found = {}
+    for name, value in values.items():
+        if not np.isnan(value[0]):
+            low, high = np.nanpercentile(drawn[name], ends).tolist()
+            found[name] = Interval(float(value[0]), low, high)
+    return found
+
+
+def compare(
+    one: Resampled,
+    other: Resampled,
+    samples: int = 1000,
+    *,
+    seed: int = 0,
+    confidence: float = 0.95,
+    progress: bool = False,
+) -> dict[str, Comparison]:
+    """Whether one is better than another on the same photos, number by number: both are resampled together.
+
+    Args:
+        one: with the photos.
+        other: with the same photos, in the same order.
+        samples: how often photos are drawn.
+        seed: of the draws.
+        confidence: share of the samples that the interval holds.
+        progress: shows a bar.
+
+    Raises:
+        ValueError: different numbers of photos, none, or arguments outside of their range.
+    """
+    if one.num_photos != other.num_photos:
+        raise ValueError(f"'other' must be of the same {one.num_photos} photos, got {other.num_photos}")
+    weights = draw(one.num_photos, samples, seed)
+    ones = np.ones((1, one.num_photos))
+    first, second = (_resampled(metric, weights, progress) for metric in (one, other))
+    now, then = (metric.resampled(ones) for metric in (one, other))
+    ends = _ends(confidence)
+    found = {}
+    for name in now:
+        difference = float(now[name][0] - then[name][0])
+        if not np.isnan(difference):
+            drawn = first[name] - second[name]
+            drawn = drawn[~np.isnan(drawn)]
+            low, high = np.percentile(drawn, ends).tolist()
+            found[name] = Comparison(difference, low, high, float((drawn > 0).mean()))
+    return found
+
+
+def draw(photos: int, samples: int, seed: int) -> Float[np.ndarray, "samples photos"]:
+    """How often each photo is drawn, in each sample.
+
+    Raises:
+        ValueError: no photos, or no samples.
+    """
+    check_count("samples", samples, 1)
+    check_count("photos", photos, 1)
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(photos, np.full(photos, 1 / photos), samples).astype(np.float64)
+
+
+def _resampled(metric: Resampled, weights: Float[np.ndarray, "samples photos"], progress: bool) -> Samples:
+    title = "resampling" if progress else None
+    parts = list(work_on(lambda part: metric.resampled(np.stack(part)), weights, len(weights), title=title))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _ends(confidence: float) -> tuple[float, float]:
+    check_number("confidence", confidence, 0, 1, open_low=True)
+    return 50 * (1 - confidence), 50 * (1 + confidence)

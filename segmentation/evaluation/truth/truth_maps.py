@@ -1,0 +1,161 @@
+"""Ground truth as label maps: a class or a segment for each pixel, read from files a photo at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Integer, UInt8, UInt32
+from PIL import Image
+
+from segmentation.data.formats import pillow_silenced
+from segmentation.evaluation.metrics.segment_matching import TruthSegment
+from segmentation.evaluation.truth.class_list import ClassList
+
+IGNORE = 255
+Table = UInt8[np.ndarray, "256"]  # class of each label, IGNORE for none
+
+
+def same_stem(stem: str) -> str:
+    """Names of photos and of predictions are compared as they are."""
+    return stem
+
+
+@runtime_checkable
+class SemanticPhoto(Protocol):
+    """A photo whose classes can be read."""
+
+    @property
+    def name(self) -> str:
+        """File name of the photo."""
+
+    def classes(self) -> Integer[np.ndarray, "height width"]:
+        """Class of each pixel, ``IGNORE`` where it does not count."""
+
+
+class TrueSegments(NamedTuple):
+    """The true segments of a photo.
+
+    Attributes:
+        ids: segment of each pixel, 0 for void.
+        segments: what the ids are; a category is the place of its class.
+    """
+
+    ids: Integer[np.ndarray, "height width"]
+    segments: list[TruthSegment]
+
+
+@runtime_checkable
+class PanopticPhoto(Protocol):
+    """A photo whose segments can be read."""
+
+    @property
+    def name(self) -> str:
+        """File name of the photo."""
+
+    @property
+    def image_id(self) -> int | str:
+        """What predictions may call it instead."""
+
+    def segments(self) -> TrueSegments:
+        """The true segments."""
+
+
+@dataclass(frozen=True)
+class SemanticTruth:
+    """The classes of the pixels of a data set.
+
+    Attributes:
+        classes: of the data set.
+        photos: in the order of their names.
+        key: brings the stems of photos and of predicted maps to one form.
+    """
+
+    classes: ClassList
+    photos: Sequence[SemanticPhoto]
+    key: Callable[[str], str] = field(default=same_stem)
+
+
+@dataclass(frozen=True)
+class PanopticTruth:
+    """The segments of a data set.
+
+    Attributes:
+        classes: of the data set.
+        photos: in the order of their names.
+    """
+
+    classes: ClassList
+    photos: Sequence[PanopticPhoto]
+
+
+@dataclass(frozen=True)
+class LabelPng:
+    """A photo whose labels are the grey values, or palette indices, of a PNG.
+
+    Attributes:
+        name: file name of the photo.
+        file: the PNG.
+        table: class of each label.
+    """
+
+    name: str
+    file: Path
+    table: Table = field(repr=False, compare=False)
+
+    def classes(self) -> UInt8[np.ndarray, "height width"]:
+        """Class of each pixel.
+
+        Raises:
+            ValueError: a file that cannot be read, or has no labels of 8 bits.
+        """
+        labels = read_png(self.file)
+        if labels.ndim != 2 or labels.dtype != np.uint8:
+            raise ValueError(f"{self.file} must have labels of 8 bits, got {labels.dtype} {list(labels.shape)}")
+        return self.table[labels]
+
+
+def label_table(classes: ClassList) -> Table:
+    """The class of each label of 8 bits, by the ids of the data set.
+
+    Example:
+        >>> label_table(ClassList(("sky", "sea"), (False, False), {7: 1, 3: 0}))[[3, 7, 8]].tolist()
+        [0, 1, 255]
+    """
+    table = np.full(256, IGNORE, dtype=np.uint8)
+    for label, place in classes.place_of.items():
+        table[label] = place
+    return table
+
+
+def read_png(file: Path) -> np.ndarray:
+    """The values of a picture as they are stored: grey values of 8 or 16 bits, palette indices, or colours.
+
+    Raises:
+        ValueError: a file that is missing or cannot be read; the message names it.
+    """
+    try:
+        with pillow_silenced(), Image.open(file) as image:
+            values = np.array(image)
+    except Exception as error:  # damaged files make Pillow raise errors of nearly every type
+        raise ValueError(f"{file} must be a picture, but cannot be read: {type(error).__name__} {error}") from error
+    if values.dtype == np.int32 and values.size and values.min() >= 0 and values.max() < 2**16:  # of 16 bits
+        return values.astype(np.uint16)
+    return values.astype(np.uint8) if values.dtype == bool else values
+
+
+def read_ids(file: Path) -> UInt32[np.ndarray, "height width"]:
+    """The segment of each pixel: R + 256 G + 65536 B.
+
+    Raises:
+        ValueError: a file that cannot be read, or has no colours of 8 bits.
+    """
+    colours = read_png(file)
+    if colours.ndim != 3 or colours.shape[2] < 3 or colours.dtype != np.uint8:
+        raise ValueError(f"{file} must be a picture in RGB, got {colours.dtype} {list(colours.shape)}")
+    ids = colours[..., 2].astype(np.uint32)
+    for channel in (1, 0):
+        ids <<= 8
+        ids |= colours[..., channel]
+    return ids

@@ -1,0 +1,1 @@
+"""Turns the queries of a trained model into masks, maps and scores."""

@@ -1,0 +1,206 @@
+"""One segment, of a thing or of stuff, for each pixel."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int32
+from scipy.ndimage import find_objects
+from torch import Tensor
+
+from segmentation.prediction.query_masks import QueryMasks
+from segmentation.segments.pixel_masks import enlarged_masks
+
+
+@dataclass(frozen=True)
+class PanopticSegment:
+    """One segment of a panoptic map.
+
+    Attributes:
+        id: its value in the map, from 1.
+        cluster: what the model takes it for.
+        is_thing: a thing, or else stuff.
+        score: objectness of its query, of stuff the highest.
+        area: in pixels.
+        box: ``(x, y, width, height)`` in pixels.
+    """
+
+    id: int
+    cluster: int
+    is_thing: bool
+    score: float
+    area: int
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Panoptic:
+    """A panoptic map.
+
+    Attributes:
+        ids: segment of each pixel, 0 for none.
+        segments: instance queries first, in the order of their ids.
+    """
+
+    ids: Int32[np.ndarray, "height width"]
+    segments: tuple[PanopticSegment, ...]
+
+
+def panoptic_merge(
+    found: QueryMasks,
+    photo: Float[Tensor, "3 height width"],
+    *,
+    confidence: float,
+    overlap: float,
+    stuff_area: int,
+    refine: bool,
+    is_thing: Mapping[int, bool] | None = None,
+) -> Panoptic:
+    """Mask2Former's panoptic inference (Cheng et al., 2022), things from instance queries, stuff from semantic ones.
+
+    Each pixel goes to the query with the highest objectness times mask, and belongs to its segment if the mask there is
+    above 0.5. Where the thingness of its cluster is known, objectness is multiplied with it. Queries of stuff of one
+    cluster are one segment.
+
+    Args:
+        found: in the photo.
+        photo: in [0, 1], on the device of the masks.
+        confidence: queries of less objectness are left out.
+        overlap: so are those that win less than this share of their own mask's area.
+        stuff_area: so is stuff of fewer pixels.
+        refine: whether masks follow the edges of the photo.
+        is_thing: whether a cluster is a thing, whichever query finds it; clusters that are not in it are what their
+            query says.
+
+    Example:
+        >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[-9.0, 9.0, 9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
+        >>> found = QueryMasks(logits, torch.tensor([0.9, 0.6, 0.7]), torch.tensor([4, 2, 2]), num_instance=1)
+        >>> options = {"confidence": 0.5, "overlap": 0.4, "stuff_area": 2, "refine": False}
+        >>> panoptic_merge(found, torch.zeros(3, 1, 4), **options).ids.tolist()
+        [[1, 1, 2, 2]]
+    """
+    return panoptic_merges(
+        found,
+        photo,
+        confidences=[confidence],
+        overlap=overlap,
+        stuff_area=stuff_area,
+        refine=refine,
+        is_thing=is_thing,
+    )[0]
+
+
+def panoptic_merges(
+    found: QueryMasks,
+    photo: Float[Tensor, "3 height width"],
+    *,
+    confidences: Sequence[float],
+    overlap: float,
+    stuff_area: int,
+    refine: bool,
+    is_thing: Mapping[int, bool] | None = None,
+) -> list[Panoptic]:
+    """:func:`panoptic_merge` at several confidences; the masks are enlarged once for all.
+
+    Args:
+        found: in the photo.
+        photo: in [0, 1], on the device of the masks.
+        confidences: at which to merge.
+        overlap, stuff_area, refine, is_thing: see :func:`panoptic_merge`.
+    """
+    objectness = found.objectness if found.thingness is None else found.objectness * found.thingness
+    kept = (objectness >= min(confidences)).nonzero().view(-1)
+    if not kept.numel():
+        return [Panoptic(np.zeros(photo.shape[1:], dtype=np.int32), ()) for _ in confidences]
+    objectness, clusters = objectness[kept], found.clusters[kept].tolist()
+    thing = [query < found.num_instance for query in kept.tolist()]
+    if is_thing is not None:
+        thing = [is_thing.get(cluster, default) for cluster, default in zip(clusters, thing, strict=True)]
+    rivals = objectness >= torch.tensor(confidences, device=photo.device).unsqueeze(1)
+    winners, areas = _winners(found.logits[kept].sigmoid(), objectness, rivals, photo, refine)
+    least = np.array([1, *(1 if each else max(1, stuff_area) for each in thing)])
+    scores = objectness.tolist()
+    merged = []
+    for won, inside in winners:
+        shares = np.bincount(won.ravel(), minlength=len(areas)) / np.maximum(areas, 1)
+        joined = _joined(clusters, thing, (areas > 0) & (shares >= overlap))
+        merged.append(_numbered(np.where(inside, joined[won], 0), joined, least, clusters, thing, scores))
+    return merged
+
+
+def _numbered(
+    ids: np.ndarray,
+    joined: np.ndarray,
+    least: np.ndarray,
+    clusters: Sequence[int],
+    thing: Sequence[bool],
+    scores: Sequence[float],
+) -> Panoptic:
+    """The segments that are large enough, numbered without gaps.
+
+    Args:
+        ids: segment of each pixel, 0 for none.
+        joined: segment of each query.
+        least: pixels that each segment needs.
+        clusters, thing, scores: of each query.
+    """
+    pixels = np.bincount(ids.ravel(), minlength=len(least))
+    there = pixels >= least
+    there[0] = False
+    number = np.where(there, there.cumsum(), 0).astype(np.int32)
+    ids, joined = number[ids], number[joined]
+    segments = []
+    for index, box in enumerate(find_objects(ids), start=1):
+        members = (joined == index).nonzero()[0].tolist()
+        first, score = members[0], max(scores[member] for member in members)
+        area = int(pixels[first + 1])
+        segments.append(PanopticSegment(index, clusters[first], thing[first], score, area, _corner_and_size(box)))
+    return Panoptic(ids, tuple(segments))
+
+
+def _joined(clusters: Sequence[int], thing: Sequence[bool], good: Bool[np.ndarray, " queries"]) -> np.ndarray:
+    """The segment of each query, from 1: stuff of one cluster is one, 0 is none."""
+    segment = np.zeros(len(clusters), dtype=np.int32)
+    first: dict[int, int] = {}
+    for query in good.nonzero()[0].tolist():
+        segment[query] = query + 1 if thing[query] else first.setdefault(clusters[query], query + 1)
+    return segment
+
+
+def _corner_and_size(box: tuple[slice, ...]) -> tuple[int, int, int, int]:
+    rows, columns = box
+    return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
+
+
+def _winners(
+    soft: Float[Tensor, "queries rows columns"],
+    objectness: Float[Tensor, " queries"],
+    rivals: Bool[Tensor, "merges queries"],
+    photo: Float[Tensor, "3 height width"],
+    refine: bool,
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """For each merge the query that wins each pixel among its rivals (the first query where there are none), and
+    whether its mask is above 0.5 there; the area of each query's mask.
+    """
+    shape = (len(rivals), *photo.shape[1:])
+    best = photo.new_full(shape, -torch.inf)
+    won = torch.zeros(shape, dtype=torch.long, device=photo.device)
+    inside = torch.zeros(shape, dtype=torch.bool, device=photo.device)
+    areas = []
+    start = 0
+    for part in enlarged_masks(soft, photo, refine=refine):
+        above = part > 0.5
+        weighted = objectness[start : start + len(part), None, None] * part
+        for merge, own in enumerate(rivals[:, start : start + len(part)]):
+            places = own.nonzero().view(-1)
+            if places.numel():
+                most, index = weighted[places].max(0)
+                better = most > best[merge]
+                best[merge] = torch.where(better, most, best[merge])
+                won[merge] = torch.where(better, start + places[index], won[merge])
+                inside[merge] = torch.where(better, above[places].gather(0, index[None])[0], inside[merge])
+        areas.append(above.flatten(1).sum(1))
+        start += len(part)
+    pairs = zip(won.cpu().numpy(), inside.cpu().numpy(), strict=True)
+    return list(pairs), torch.cat(areas).cpu().numpy()

@@ -1,0 +1,1 @@
+"""Runs over many photos that can be interrupted and resumed."""

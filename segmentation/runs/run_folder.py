@@ -1,0 +1,105 @@
+"""The folder of one run: what was asked for, what is done, and how to go on after an interruption."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from segmentation.base.replace_file import replacing
+
+_SETTINGS, _JOURNAL = "run.json", "photos.jsonl"
+_RESULTS = ("instances.json", "panoptic.json", "index.html")  # of the whole run, written when it is complete
+
+
+class RunFolder:
+    """A folder that a run writes to, a photo at a time.
+
+    Each finished photo is one line of a journal, written when all its other files are there. Whatever interrupts the
+    run, the next one can go on behind the last complete line.
+
+    Args:
+        path: the folder; made where missing.
+        settings: what determines the results, in JSON's types.
+        resume: go on with the run that is in the folder.
+        overwrite: begin again, whatever run is in the folder.
+
+    Attributes:
+        path: the folder.
+        done: names of the photos that are finished.
+
+    Raises:
+        FileExistsError: the folder has a run, and neither ``resume`` nor ``overwrite``.
+        ValueError: to resume with other settings.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        there = (path / _SETTINGS).exists()
+        if there and not resume and not overwrite:
+            raise FileExistsError(
+                f"'{path}' has the masks of an earlier run: continue it with --resume, replace it with --overwrite, or "
+                "choose another folder"
+            )
+        if there and resume:
+            self._check_settings(settings)
+        else:
+            for name in (_JOURNAL, *_RESULTS):
+                (path / name).unlink(missing_ok=True)
+            with replacing(path / _SETTINGS) as unfinished:
+                unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        self._drop_torn_line()
+        self.done = {record["file_name"] for record in self._lines()}
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Notes that a photo is finished; ``record["file_name"]`` is its name."""
+        with (self.path / _JOURNAL).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.done.add(record["file_name"])
+
+    def records(self, names: list[str]) -> Iterator[dict[str, Any]]:
+        """What was noted of the photos that are finished, in the order of ``names``."""
+        with (self.path / _JOURNAL).open("rb") if self.done else open(os.devnull, "rb") as file:
+            starts = {}
+            position = 0
+            for line in file:
+                starts[json.loads(line)["file_name"]] = position
+                position += len(line)
+            for name in names:
+                if name in starts:
+                    file.seek(starts[name])
+                    yield json.loads(file.readline())
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        journal = self.path / _JOURNAL
+        if journal.exists():
+            with journal.open("rb") as file:
+                yield from map(json.loads, file)
+
+    def _drop_torn_line(self) -> None:
+        """A line without its end was being written when the run was killed."""
+        journal = self.path / _JOURNAL
+        if not journal.exists():
+            return
+        with journal.open("rb+") as file:
+            whole = 0
+            for line in file:
+                if line.endswith(b"\n"):
+                    whole += len(line)
+            file.truncate(whole)
+
+    def _check_settings(self, settings: dict[str, Any]) -> None:
+        before = json.loads((self.path / _SETTINGS).read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(settings))
+        different = [
+            f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+            for name in sorted(set(before) | set(now))
+            if before.get(name) != now.get(name)
+        ]
+        if different:
+            raise ValueError(
+                f"'{self.path}' has a run with other settings, which --resume cannot mix: {'; '.join(different)}"
+            )

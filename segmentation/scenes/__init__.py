@@ -1,0 +1,1 @@
+"""Draws generated scenes with exact ground truth."""

@@ -1,0 +1,1 @@
+"""Runs the training: steps, batches, checkpoints, processes, log."""

@@ -1,0 +1,94 @@
+"""Batches of a training run, from any step on."""
+
+import os
+import signal
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from torch.utils.data import DataLoader, Sampler
+
+from segmentation.config.training import TrainSettings
+from segmentation.data.order import SampleOrder
+from segmentation.data.photos import PhotoList, find_photos
+from segmentation.data.training_photos import PhotoFolder, PhotoSource, SceneSource, TrainingPhotos
+from segmentation.data.views import Sample
+
+
+class TrainBatches:
+    """The batches that a process learns from.
+
+    Args:
+        settings: of the run.
+        rank: of the process.
+        world: number of processes.
+
+    Attributes:
+        photos: number of photos, or of scenes.
+        lists: what was found in each folder.
+
+    Raises:
+        FileNotFoundError, ValueError: no such folder, no photos in one, or none that can be read; a batch that cannot
+            be shared.
+    """
+
+    def __init__(self, settings: TrainSettings, rank: int = 0, world: int = 1) -> None:
+        self.settings, self.rank, self.world = settings, rank, world
+        run = settings.run
+        if settings.optimizer.batch_size % world:
+            raise ValueError(
+                f"'optimizer.batch_size' must be a multiple of the {world} processes, got "
+                f"{settings.optimizer.batch_size}"
+            )
+        self.lists: list[PhotoList] = [find_photos([Path(folder)]) for folder in run.photos]
+        sources: list[PhotoSource] = [PhotoFolder(found) for found in self.lists]
+        if not sources:
+            if not run.scenes:
+                raise ValueError("nothing to train on: give photos with --data FOLDER")
+            sources = [SceneSource(run.scenes, run.seed, settings.views.size)]
+        self.dataset = TrainingPhotos(sources, settings.views, run.seed, run.fixed_views)
+        self.order = SampleOrder([len(source) for source in sources], run.sampling or None, run.seed)
+        self.photos = len(self.dataset)
+        if self.lists:
+            self.dataset[0, 0]  # where none can be read, this says so better than a worker
+
+    @property
+    def unreadable(self) -> list[Path]:
+        """Folders that could not be listed."""
+        return [folder for found in self.lists for folder in found.unreadable]
+
+    def starting_at(self, step: int) -> Generator[list[Sample], None, None]:
+        """What this process learns from in each step from ``step`` to the last; closing it ends its workers."""
+        workers = min(self.settings.run.workers, os.cpu_count() or 1)
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=_Places(self, step),
+            num_workers=workers,
+            collate_fn=list,
+            persistent_workers=False,
+            worker_init_fn=_leave_signals,
+        )
+        batches = iter(loader)
+        try:
+            yield from batches
+        finally:
+            if workers:  # else an error that holds the iterator keeps them alive, and Python waits for them at its end
+                batches._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def _leave_signals(_worker: int) -> None:
+    """Signals to the whole process group are for the run, which stops its workers when it is ready."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class _Places(Sampler[list[tuple[int, int]]]):
+    def __init__(self, batches: TrainBatches, start: int) -> None:
+        self.batches, self.start = batches, start
+
+    def __len__(self) -> int:
+        return max(self.batches.settings.optimizer.steps - self.start, 0)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        size = self.batches.settings.optimizer.batch_size
+        for step in range(self.start, self.batches.settings.optimizer.steps):
+            yield self.batches.order.batch(step, size, self.batches.rank, self.batches.world)

@@ -1,0 +1,246 @@
+"""What a training run leaves on disk to go on from, and the trained model."""
+
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from graphpool.checks import describe
+from segmentation.base.replace_file import replacing
+from segmentation.config.load import to_yaml
+from segmentation.config.training import TrainSettings
+from segmentation.models.weights import first_line
+
+CHECKPOINT, MODEL, SETTINGS = "checkpoint.pt", "model.safetensors", "config.yaml"
+_PLAIN = (int, float, str, bool, type(None))
+_LISTED = 3  # names in a message
+_CHANGES = 8
+_UNFINISHED = re.compile(r"\.(\d+)\..+")  # as replace_file.replacing names them
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Writes ``checkpoint.pt``; whatever happens meanwhile, there is either the old one or the new one.
+
+    Args:
+        folder: made where missing.
+        state: tensors, numbers, texts, and lists, tuples and dicts of them: what is read without running code.
+
+    Raises:
+        TypeError: something else in ``state``, which could not be read again.
+    """
+    _check_plain(state, "state")
+    with replacing(folder / CHECKPOINT) as unfinished:
+        torch.save(state, unfinished)
+
+
+def load_checkpoint(folder: Path, map_location: torch.device | str = "cpu") -> dict[str, Any]:
+    """What :func:`save_checkpoint` wrote.
+
+    Args:
+        folder: of the run.
+        map_location: where its tensors go.
+
+    Raises:
+        FileNotFoundError: no checkpoint.
+        ValueError: a damaged one, or a file that is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_checkpoint(Path(folder), {"step": 7, "weights": torch.ones(2)})
+        ...     load_checkpoint(Path(folder))
+        {'step': 7, 'weights': tensor([1., 1.])}
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise FileNotFoundError(f"'{folder}' has no run to resume: there is no {CHECKPOINT}")
+    with path.open("rb") as file:
+        try:
+            _check_sums(file)
+            state = torch.load(file, map_location=map_location, weights_only=True)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # damaged files raise errors of nearly every type
+            raise ValueError(f"'{path}' is damaged or no checkpoint: {first_line(error)}") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"'{path}' is no checkpoint: it holds {describe(state)}")
+    return state
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes files that processes which are gone were writing when they were killed."""
+    for path in folder.rglob(".*"):
+        name = _UNFINISHED.fullmatch(path.name)
+        if name is not None and path.is_file() and not _runs(int(name[1])):
+            path.unlink(missing_ok=True)
+
+
+def check_same(saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """A run goes on with the settings that it began with.
+
+    Args:
+        saved: settings in the checkpoint, in sections.
+        current: those of now.
+
+    Raises:
+        ValueError: they differ; the message names the keys.
+
+    Example:
+        >>> check_same({"optimizer": {"lr": 0.1, "steps": 9}}, {"optimizer": {"lr": 0.2, "steps": 9}})
+        Traceback (most recent call last):
+        ValueError: the checkpoint has other settings, which --resume cannot mix: optimizer.lr was 0.1 and is 0.2
+    """
+    before, now = _flat(saved), _flat(current)
+    changes = [
+        f"{key} was {_shown(before, key)} and is {_shown(now, key)}"
+        for key in [*before, *(key for key in now if key not in before)]
+        if key not in before or key not in now or before[key] != now[key]
+    ]
+    if changes:
+        more = f"; and {len(changes) - _CHANGES} more" if len(changes) > _CHANGES else ""
+        raise ValueError(
+            f"the checkpoint has other settings, which --resume cannot mix: {'; '.join(changes[:_CHANGES])}{more}"
+        )
+
+
+def load_states(parts: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> None:
+    """Gives modules their saved states; nothing is changed if one of them does not fit.
+
+    Args:
+        parts: each module with the state for it, by a name for messages.
+
+    Raises:
+        ValueError: a state is of another architecture.
+
+    Example:
+        >>> load_states({"student": (nn.Linear(3, 2), nn.Linear(4, 2, bias=False).state_dict())})
+        Traceback (most recent call last):
+        ValueError: checkpoint of another architecture: student: 1 missing (bias), 1 of another shape (weight)
+    """
+    problems = [
+        f"{name}: {misfit}"
+        for name, (module, state) in parts.items()
+        if (misfit := _misfit(module.state_dict(), state))
+    ]
+    if problems:
+        raise ValueError(f"checkpoint of another architecture: {'; '.join(problems)}")
+    for module, state in parts.values():
+        module.load_state_dict(dict(state))
+
+
+def save_model(folder: Path, state: Mapping[str, Tensor], settings: TrainSettings) -> None:
+    """Writes ``model.safetensors`` and ``config.yaml``, each complete or not at all.
+
+    Args:
+        folder: made where missing.
+        state: of the model.
+        settings: it was trained with.
+    """
+    with replacing(folder / SETTINGS) as unfinished:
+        unfinished.write_text(to_yaml(settings), encoding="utf-8")
+    with replacing(folder / MODEL) as unfinished:
+        # not save_file, whose files nobody else may read
+        unfinished.write_bytes(safetensors.torch.save(_apart(state), metadata={"format": "pt"}))
+
+
+def load_model_state(folder: Path) -> dict[str, Tensor]:
+    """The state of a model that :func:`save_model` wrote, on the CPU.
+
+    Raises:
+        FileNotFoundError: no model there.
+        ValueError: a damaged one.
+    """
+    path = folder / MODEL
+    if not path.is_file():
+        raise FileNotFoundError(f"'{folder}' has no trained model: there is no {MODEL}")
+    try:
+        return safetensors.torch.load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"'{path}' is damaged or no model: {first_line(error)}") from error
+
+
+def _check_plain(value: Any, path: str) -> None:
+    if type(value) in _PLAIN or isinstance(value, Tensor):
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(key, f"key of {path}")
+            _check_plain(item, f"{path}[{key!r}]")
+    elif type(value) in (list, tuple):
+        for place, item in enumerate(value):
+            _check_plain(item, f"{path}[{place}]")
+    else:
+        raise TypeError(f"'{path}' must be a tensor, number, text, list or dict, got {describe(value)}")
+
+
+def _check_sums(file: BinaryIO) -> None:
+    """Compares the checksums of all tensors, which torch writes and never looks at."""
+    with zipfile.ZipFile(file) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+    file.seek(0)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process of this number runs."""
+    if process == os.getpid():
+        return False  # the number of one that is gone was given to this one
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Settings by their dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{path}{key}.")
+        else:
+            flat[f"{path}{key}"] = value
+    return flat
+
+
+def _shown(settings: Mapping[str, Any], key: str) -> str:
+    return repr(settings[key]) if key in settings else "not there"
+
+
+def _misfit(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    shapes = [
+        name
+        for name, value in wanted.items()
+        if name in state and getattr(state[name], "shape", None) != getattr(value, "shape", None)
+    ]
+    found = {
+        "missing": [name for name in wanted if name not in state],
+        "unknown": [name for name in state if name not in wanted],
+        "of another shape": shapes,
+    }
+    return ", ".join(f"{len(names)} {what} ({_some(names)})" for what, names in found.items() if names)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors takes them: whole, and none in another's memory."""
+    apart, seen = {}, set()
+    for name, tensor in state.items():
+        tensor = tensor.detach().contiguous()
+        memory = tensor.device, tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return apart

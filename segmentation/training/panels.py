@@ -1,0 +1,56 @@
+"""Pictures of what the teacher finds and what it has learned."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from segmentation.data.views import Sample
+from segmentation.export.picture_grid import masks_over, panel
+from segmentation.prediction.query_masks import query_segments
+from segmentation.segments.segment import KINDS
+from segmentation.teaching.found_masks import predicted_masks
+from segmentation.teaching.teacher import Teacher
+
+TITLES = ("photo", "OAP: instances", "OAP: semantic", "predicted: instances", "predicted: semantic")
+_SHOWN = 15
+
+
+@torch.no_grad()
+def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndarray, "height width 3"]:
+    """Photos, the teacher's segments, and those that are predicted, side by side; the best ones of each kind.
+
+    Args:
+        teacher: of the run.
+        samples: whose global views are shown.
+    """
+    pixels = torch.stack([sample.whole for sample in samples]).to(teacher.key_mean.device).float() / 255
+    found = teacher.segments(pixels, teacher.model.encoder.keys(pixels))
+    predicted = predicted_masks(teacher.model, pixels, teacher.settings)
+    masks = teacher.settings.masks
+    rows = []
+    for index, sample in enumerate(samples):
+        photo = sample.whole.permute(1, 2, 0).numpy()
+        row = [masks_over(photo, np.zeros((0, 1, 1), dtype=bool))]
+        for own in found[index].values():
+            row.append(masks_over(photo, (own.masks[:_SHOWN] > 0.5).cpu().numpy()))
+        segments = query_segments(
+            predicted[index],
+            pixels[index],
+            max_masks=_SHOWN,
+            max_overlap=masks.max_overlap,
+            max_share=masks.max_share,
+            refine=masks.refine,
+        )
+        for kind in KINDS:
+            best = [segment.mask for segment in segments if segment.kind == kind]
+            row.append(masks_over(photo, np.array(best, dtype=bool).reshape(-1, *photo.shape[:2])))
+        rows.append(row)
+    return panel(rows, _titles(rows[0], list(found[0])))
+
+
+def _titles(row: Sequence[object], kinds: Sequence[str]) -> Sequence[str]:
+    return (
+        TITLES if len(kinds) == 2 else [title for title in TITLES if not title.startswith("OAP") or kinds[0] in title]
+    )

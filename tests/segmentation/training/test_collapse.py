@@ -1,0 +1,37 @@
+"""The monitor in a run: it tells of a collapse, and of nothing else."""
+
+from pathlib import Path
+
+from tests.segmentation.training.tiny import said, start, tiny
+
+STEPS = 200
+
+
+def warned(folder: Path, *changes: str) -> tuple[str, int]:
+    """What a run says, and the step after which it collapsed (or that it ended with)."""
+    quiet = "run={scenes: 400, save_every: 1000, log_every: 20}"
+    run = start(tiny(f"optimizer={{steps: {STEPS}, warmup: 20}}", quiet, *changes), folder)
+    learn = run.parts.learn
+
+    def until_it_warns(samples, step):
+        report = learn(samples, step)
+        if report.warning is not None:
+            run.limit = 1e-9  # has told what it is here for
+        return report
+
+    run.parts.learn = until_it_warns
+    run.train()
+    return said(run), run.step
+
+
+def test_a_collapse_is_told(tmp_path: Path) -> None:
+    text, step = warned(tmp_path, "losses={teacher_temperature: [1, 1], centering: false}")
+    assert step < STEPS
+    expected = "collapse: the teacher puts every segment in all clusters alike; lower losses.teacher_temperature"
+    assert f"step {step}: {expected}" in text
+
+
+def test_a_healthy_run_is_not(tmp_path: Path) -> None:
+    text, step = warned(tmp_path)
+    assert step == STEPS
+    assert "collapse" not in text
