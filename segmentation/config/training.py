@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from segmentation.config.masks import MaskSettings
 from segmentation.config.network import AdapterSettings, DecoderSettings, EncoderSettings, HeadSettings
 from segmentation.config.teaching import LossSettings, OptimizerSettings, RunSettings, TeacherSettings
-from segmentation.data.views import ViewSettings
+from segmentation.config.views import ViewSettings
 
 
 @dataclass(frozen=True)

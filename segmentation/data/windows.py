@@ -8,27 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from graphpool.checks import check_number
-
-
-@dataclass(frozen=True)
-class WindowSettings:
-    """Which parts of a view the student sees in a step.
-
-    Attributes:
-        side: least height and width of a window, as a share of the view's; 1 for whole views.
-        flip: probability that it is mirrored.
-
-    Raises:
-        TypeError, ValueError: a number out of its range.
-    """
-
-    side: float = 1.0
-    flip: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_number("views.window.side", self.side, 0, 1, open_low=True)
-        check_number("views.window.flip", self.flip, 0, 1)
+from segmentation.config.views import WindowSettings
 
 
 @dataclass(frozen=True)

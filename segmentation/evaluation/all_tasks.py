@@ -7,12 +7,12 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from segmentation.base.wording import counted
 from segmentation.evaluation.flow import Report, finish, located_predictions, note_part, with_data
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.mapping import MOST
 from segmentation.evaluation.metrics.panoptic_fit import PhotoSegments, cluster_pixels
 from segmentation.evaluation.metrics.parallel import choose_workers
-from segmentation.evaluation.metrics.photo_matching import counted
 from segmentation.evaluation.metrics.predicted_maps import find_maps
 from segmentation.evaluation.metrics.predicted_segments import read_segments
 from segmentation.evaluation.metrics.semantic_maps import PhotoMaps, count_pixels, fit_pixel_mapping

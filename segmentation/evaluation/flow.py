@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from segmentation.base.replace_file import replacing
+from segmentation.base.wording import counted
 from segmentation.evaluation.certainty_tables import print_comparison, print_intervals
 from segmentation.evaluation.metrics.bootstrap import compare, intervals
-from segmentation.evaluation.metrics.photo_matching import counted
 from segmentation.evaluation.model_predictions import predictions_of
 from segmentation.evaluation.paper_tables import print_paper_table
 from segmentation.evaluation.request import Request

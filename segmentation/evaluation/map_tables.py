@@ -6,9 +6,9 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from segmentation.base.wording import counted
 from segmentation.evaluation.metrics.panoptic_maps import PanopticEvaluation
 from segmentation.evaluation.metrics.panoptic_quality import Quality
-from segmentation.evaluation.metrics.photo_matching import counted
 from segmentation.evaluation.metrics.semantic_maps import SemanticEvaluation
 from segmentation.evaluation.tables import mapping_line, percent, show
 

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import click
 from rich.console import Console
 
+from segmentation.base.wording import counted, some_of
 from segmentation.data.photos import PhotoList
-from segmentation.evaluation.metrics.photo_matching import counted, some_of
 from segmentation.evaluation.request import Model
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.predict_run import PredictRun

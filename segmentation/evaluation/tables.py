@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from segmentation.base.wording import counted
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyScores
 from segmentation.evaluation.metrics.instance import InstanceScores
-from segmentation.evaluation.metrics.photo_matching import counted
 
 _UNMATCHED = {"error": "count as errors", "ignore": "are left out"}
 _MEANING = {

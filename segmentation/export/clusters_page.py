@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segmentation.base.replace_file import replacing
-from segmentation.evaluation.metrics.photo_matching import counted
+from segmentation.base.wording import counted
 
 
 class ClusterSheet(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from segmentation.base.replace_file import replacing
-from segmentation.evaluation.metrics.photo_matching import counted
+from segmentation.base.wording import counted
 from segmentation.export.clusters_page import ClusterSheet, write_clusters_page
 from segmentation.export.coco_files import Records
 from segmentation.prediction.named_clusters import NamedClusters

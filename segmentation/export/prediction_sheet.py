@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segmentation.base.replace_file import replacing
-from segmentation.evaluation.metrics.photo_matching import counted
+from segmentation.base.wording import counted
 from segmentation.export.overlay import overlay_sheet, shrink
 from segmentation.export.palette import palette
 from segmentation.export.tree_colours import tree_colours

@@ -15,7 +15,8 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_tensor, describe
-from segmentation.models.weights import first_line, load_weights
+from segmentation.base.wording import first_line
+from segmentation.models.weights import load_weights
 
 INITS = ("pretrained", "random")
 _OUR_OPTIONS = ("dynamic_img_size", "in_chans", "num_classes", "pretrained")

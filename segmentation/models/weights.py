@@ -11,6 +11,8 @@ import torch
 from timm.models import eva, vision_transformer
 from torch import Tensor, nn
 
+from segmentation.base.wording import first_line
+
 # Where checkpoints of training keep the network; of several the first is taken
 _CONTAINERS = ("teacher", "state_dict_ema", "model_ema", "state_dict", "model", "student")
 _WRAPPERS = ("_orig_mod.", "module.", "backbone.")
@@ -54,11 +56,6 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     state = {name: tensor for name, tensor in state.items() if name in wanted or not name.startswith(_BEHIND_BLOCKS)}
     _check_fits(wanted, state, path)
     model.load_state_dict(state)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type if it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _read(path: Path) -> Any:

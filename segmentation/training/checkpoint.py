@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from graphpool.checks import describe
 from segmentation.base.replace_file import replacing
+from segmentation.base.wording import first_line
 from segmentation.config.load import to_yaml
 from segmentation.config.training import TrainSettings
-from segmentation.models.weights import first_line
 
 CHECKPOINT, MODEL, SETTINGS = "checkpoint.pt", "model.safetensors", "config.yaml"
 _PLAIN = (int, float, str, bool, type(None))

@@ -13,7 +13,8 @@ from segmentation.base.interruption import interruptible
 from segmentation.base.replace_file import replacing
 from segmentation.config.load import load_training, to_plain, to_yaml
 from segmentation.config.training import TrainSettings
-from segmentation.data.views import Sample, ViewSettings
+from segmentation.config.views import ViewSettings
+from segmentation.data.views import Sample
 from segmentation.models.universal_model import UniversalModel
 from segmentation.training.batches import TrainBatches
 from segmentation.training.checkpoint import (

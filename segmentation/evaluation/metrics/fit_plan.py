@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from graphpool.checks import check_choice, check_number
+from segmentation.base.wording import counted
 from segmentation.evaluation.metrics.mapping import RULES, ClusterMapping
-from segmentation.evaluation.metrics.photo_matching import counted
 
 FIT_ON = ("held-out", "scored")
 Key = TypeVar("Key")

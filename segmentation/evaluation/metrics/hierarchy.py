@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from segmentation.base.wording import counted, some_of
 from segmentation.evaluation.metrics.hierarchy_files import files_by_stem, read_annotators, read_boundaries, read_levels
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
-from segmentation.evaluation.metrics.photo_matching import counted, some_of
 from segmentation.segments.segment import KINDS
 
 

@@ -15,9 +15,8 @@ from jaxtyping import Bool, Int64, Integer
 from scipy.optimize import linear_sum_assignment
 
 from graphpool.checks import check_choice
+from segmentation.base.inputs import check_integers, loaded_json
 from segmentation.base.replace_file import replacing
-from segmentation.evaluation.metrics.semantic_quality import check_integers
-from segmentation.evaluation.truth.ground_truth import loaded_json
 
 RULES = ("hungarian", "hungarian+argmax", "vote")
 MOST = 65535  # clusters

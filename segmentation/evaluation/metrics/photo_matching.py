@@ -1,11 +1,12 @@
 """Which photo of the ground truth a prediction is of."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from segmentation.base.wording import some_of
 from segmentation.evaluation.truth.ground_truth import Photo, PhotoId, photo_rows
 
 
@@ -60,16 +61,6 @@ def match_photos(
         strangers=[name for key, name in names.items() if key not in photo_of],
         missing=[photo.name for key, photo in photos.items() if key not in matched],
     )
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 photo``, ``1,200 photos``."""
-    return f"{number:,} {thing}{'s' * (number != 1)}"
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first names of a list, and whether there are more."""
-    return ", ".join(names[:5]) + ", ..." * (len(names) > 5)
 
 
 def _by_name(names: Mapping[PhotoId, str], photos: Mapping[PhotoId, Photo]) -> dict[PhotoId, PhotoId]:

@@ -9,7 +9,7 @@ from jaxtyping import Integer
 from PIL import Image
 
 from graphpool.checks import check_count
-from segmentation.evaluation.metrics.photo_matching import counted, some_of
+from segmentation.base.wording import counted, some_of
 from segmentation.evaluation.truth.truth_maps import read_png
 
 _NONE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}

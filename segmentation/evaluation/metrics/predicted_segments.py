@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from segmentation.evaluation.metrics.photo_matching import PhotoMatch, counted, match_photos, some_of
-from segmentation.evaluation.truth.ground_truth import Photo, PhotoId, checked_rows, loaded_json, rows_of
+from segmentation.base.inputs import loaded_json
+from segmentation.base.wording import counted, some_of
+from segmentation.evaluation.metrics.photo_matching import PhotoMatch, match_photos
+from segmentation.evaluation.truth.ground_truth import Photo, PhotoId, checked_rows, rows_of
 
 _OWN_FILE = "panoptic.json"  # of an output folder of segmentation.predict
 

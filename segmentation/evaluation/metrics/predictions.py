@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from segmentation.base.wording import counted, some_of
 from segmentation.evaluation.metrics.json_stream import stream_rows
-from segmentation.evaluation.metrics.photo_matching import PhotoMatch, counted, match_photos, some_of
+from segmentation.evaluation.metrics.photo_matching import PhotoMatch, match_photos
 from segmentation.evaluation.metrics.scored_masks import NO_SCORE, FoundMask
 from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, rows_of
 

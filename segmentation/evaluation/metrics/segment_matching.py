@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Integer
 
+from segmentation.base.inputs import check_integers
 from segmentation.evaluation.metrics.regions import Regions, shared_pixels
-from segmentation.evaluation.metrics.semantic_quality import check_integers
 
 _VOID, _CLASSLESS = -1, -2  # where others have the place of their category
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64, Integer
 from scipy.sparse import csr_array
 
 from graphpool.checks import check_count
+from segmentation.base.inputs import check_integers
 
 
 @dataclass(frozen=True)
@@ -217,13 +218,6 @@ class SemanticQuality:
             scores = semantic_scores((weight @ photos).round().astype(np.int64).reshape(shape))
             found[:, sample] = [np.nan if s is None else s for s in (scores.pixel_accuracy, scores.mean_iou)]
         return {"pixel accuracy": found[0], "mIoU": found[1]}
-
-
-def check_integers(name: str, values: object) -> None:
-    """``values`` is a numpy array of integers."""
-    if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.integer):
-        kind = f"{values.dtype} array" if isinstance(values, np.ndarray) else type(values).__name__
-        raise TypeError(f"'{name}' must be a numpy array of integers, got {kind}")
 
 
 def _in_range(name: str, values: Integer[np.ndarray, " pixels"], low: int, end: int) -> Int64[np.ndarray, " pixels"]:

@@ -1,6 +1,5 @@
 """Labelled objects read from a COCO file."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from segmentation.base.inputs import loaded_json
 from segmentation.evaluation.metrics.any_rle import to_rle
 from segmentation.evaluation.truth.class_list import ClassList
 
@@ -94,16 +94,6 @@ def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
             raise ValueError(f"{where} must have a number as 'area', got {row['area']!r}")
         objects.append({key: row[key] for key in _FIELDS} | {"segmentation": rle})
     return GroundTruth(photos, categories, objects)
-
-
-def loaded_json(name: str, source: object) -> Any:
-    """The contents of the file if ``source`` is a path, else ``source``."""
-    if not isinstance(source, str | Path):
-        return source
-    try:
-        return json.loads(Path(source).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"'{name}' must be a JSON file, but {source} cannot be read as one: {error}") from error
 
 
 def rows_of(name: str, loaded: Mapping[str, Any], part: str, *fields: str) -> list[Row]:

@@ -6,7 +6,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segmentation.data.views import Sample, Views, ViewSettings, make_views
+from segmentation.config.views import ViewSettings
+from segmentation.data.views import Sample, Views, make_views
 
 PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
 

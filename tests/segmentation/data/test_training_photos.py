@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from segmentation.config.views import ViewSettings
 from segmentation.data.order import SampleOrder
 from segmentation.data.photo_error import PhotoError
 from segmentation.data.photos import find_photos
 from segmentation.data.training_photos import PhotoFolder, SceneSource, TrainingPhotos
-from segmentation.data.views import Sample, ViewSettings, make_views
+from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene
 
 VIEWS = ViewSettings(size=32, crop="square", local_views=2, local_size=16)

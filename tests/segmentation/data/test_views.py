@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from segmentation.data.views import Sample, ViewSettings, make_views
+from segmentation.config.views import ViewSettings
+from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene
 
 PHOTO = make_scene(0, seed=1, size=96).photo

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from segmentation.data.windows import Window, WindowSettings, cut_pixels, cut_tokens, random_windows
+from segmentation.config.views import WindowSettings
+from segmentation.data.windows import Window, cut_pixels, cut_tokens, random_windows
 
 
 def some(count: int = 200, side: float = 0.4, flip: float = 0.5, step: int = 3) -> list[Window]:
