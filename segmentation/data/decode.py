@@ -1,22 +1,23 @@
-"""One photo file as sRGB pixels, or one line that says why it cannot be decoded."""
+"""Decodes a photo to sRGB pixels, or says in one line why it cannot."""
 
 import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from graphpool.checks import describe
 from segmentation.data.colour import as_srgb, check_transparent_colour
 from segmentation.data.formats import is_preview, photo_formats, pillow_silenced
-from segmentation.data.photo_error import PhotoError, reason_of, reason_unidentified
 
-__all__ = ["Photo", "PhotoError", "read_photo"]
-
-Photo = UInt8[NDArray[np.uint8], "height width 3"]
-
+Pixels = UInt8[NDArray[np.uint8], "height width 3"]
 _ORIENTATION = 274
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,9 +28,51 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+Photo = str | PathLike[str] | Image.Image | NDArray[np.uint8]
 
 
-def read_photo(path: str | Path) -> Photo:
+class PhotoError(ValueError):
+    """A file that gives no photo.
+
+    Attributes:
+        reason: one line for a person, such as ``"truncated"``; it does not repeat the file's name.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = " ".join(reason.split())[:300]
+        super().__init__(self.reason)
+
+
+def reason_of(error: Exception) -> str:
+    """What Pillow, or the system, meant by an error."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = int((re.findall(r"\d+", str(error)) or [0])[0])
+        return f"too large: {pixels:,} pixels, the limit is {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
+    message = str(error) or type(error).__name__
+    cut = isinstance(error, EOFError) or re.search(
+        "truncated|not enough|unexpected end|expected to read", message, re.I
+    )
+    return f"truncated: {message}" if cut else f"truncated or damaged: {message}"
+
+
+def reason_unidentified(prefix: bytes, formats: list[str]) -> str:
+    """Why none of ``formats`` took a file that starts with ``prefix``."""
+    for name in formats:
+        accept = Image.OPEN[name][1]
+        with suppress(Exception):
+            if accept is not None and accept(prefix) is True:
+                return f"truncated, damaged or of an unsupported kind ({name})"
+    return "not an image that Pillow can read"
+
+
+__all__ = ["Pixels", "PhotoError", "read_photo"]
+
+
+def read_photo(path: str | Path) -> Pixels:
     """Decodes a photo to sRGB.
 
     The file's content decides what it is, not its suffix. Its EXIF orientation is applied, its transparent parts are
@@ -68,7 +111,7 @@ def read_photo(path: str | Path) -> Photo:
         raise PhotoError(reason_of(error)) from error
 
 
-def _decode(stream: BinaryIO, suffix: str) -> Photo:
+def _decode(stream: BinaryIO, suffix: str) -> Pixels:
     formats = photo_formats(suffix)
     try:
         image = Image.open(stream, formats=formats)
@@ -92,3 +135,38 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF header does not harm the pixels
         return None
+
+
+def photo_arrays(photos: Sequence[Photo]) -> list[NDArray[np.uint8]]:
+    """RGB arrays of photos.
+
+    Args:
+        photos: files, PIL images (as they are, not turned by EXIF), or RGB arrays ``[H, W, 3]`` uint8.
+
+    Raises:
+        TypeError: something else, or a photo instead of a list of photos.
+        ValueError: a photo without pixels.
+        PhotoError: a file that cannot be decoded.
+
+    Example:
+        >>> [array] = photo_arrays([Image.new("L", (3, 2), 255)])
+        >>> array.shape
+        (2, 3, 3)
+    """
+    if isinstance(photos, (str, PathLike, Image.Image, np.ndarray)):
+        raise TypeError(f"'photos' must be a list of photos, got one of type {type(photos).__name__}")
+    return [_array(photo) for photo in photos]
+
+
+def _array(photo: Any) -> NDArray[np.uint8]:
+    if isinstance(photo, (str, PathLike)):
+        return read_photo(Path(photo))
+    if isinstance(photo, Image.Image):
+        photo.load()
+        return np.array(as_srgb(photo))
+    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        what = f"an array {photo.dtype} {list(photo.shape)}" if isinstance(photo, np.ndarray) else describe(photo)
+        raise TypeError(f"'photos' must hold files, PIL images or uint8 arrays [H, W, 3], got {what}")
+    if not photo.size:
+        raise ValueError(f"'photos' must have pixels, got an array {list(photo.shape)}")
+    return np.require(photo, requirements=("C", "W"))  # torch takes no reversed or read-only arrays

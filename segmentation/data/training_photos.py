@@ -12,8 +12,7 @@ from torch.utils.data import Dataset
 
 from graphpool.checks import check_count, describe
 from segmentation.config.views import ViewSettings
-from segmentation.data.decode import read_photo
-from segmentation.data.photo_error import PhotoError
+from segmentation.data.decode import PhotoError, read_photo
 from segmentation.data.photos import PhotoFile
 from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene

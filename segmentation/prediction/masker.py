@@ -14,7 +14,7 @@ from graphpool.state import unit_tokens
 from segmentation.base.device import choose_device, choose_dtype
 from segmentation.base.stage_costs import StageCosts
 from segmentation.config import MaskSettings, load_preset
-from segmentation.data.photo_input import Photo, photo_arrays
+from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
 from segmentation.models.encode import encode_photos
 from segmentation.models.encoder import TokenEncoder

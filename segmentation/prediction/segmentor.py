@@ -18,7 +18,7 @@ from segmentation.base.stage_costs import StageCosts
 from segmentation.config.load import load_training
 from segmentation.config.prediction import prediction_settings
 from segmentation.config.training import TrainSettings
-from segmentation.data.photo_input import Photo, photo_arrays
+from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
 from segmentation.evaluation.metrics.mapping import ClusterMapping
 from segmentation.models.universal_model import UniversalModel

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from segmentation.data import view_colour
-from segmentation.data.view_colour import change_colours
+from segmentation.data.views import change_colours
 from segmentation.scenes.scene import make_scene
 
 PHOTO = Image.fromarray(make_scene(0, seed=1).photo)
