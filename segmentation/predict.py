@@ -9,10 +9,10 @@ from rich.console import Console
 
 from segmentation.config.prediction import PredictionSettings
 from segmentation.evaluation.metrics.mapping import ClusterMapping, read_mapping
+from segmentation.models.files import MODEL
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.predict_run import FORMATS, PredictRun
 from segmentation.runs.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256
-from segmentation.training.checkpoint import MODEL
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _SHARE = click.FloatRange(0, 1)

@@ -12,7 +12,7 @@ from rich.console import Console
 from segmentation.base.device import choose_device
 from segmentation.config import TrainSettings, load_training, preset_names
 from segmentation.evaluation.train_report import write_report
-from segmentation.training.checkpoint import SETTINGS
+from segmentation.models.files import SETTINGS
 from segmentation.training.distributed import Processes
 from segmentation.training.run import TrainRun
 from segmentation.training.step import NonFiniteLoss

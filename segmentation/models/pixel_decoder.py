@@ -11,8 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from graphpool.checks import check_count, describe
 from segmentation.models.deformable_attention import DeformableAttention, reference_points
-from segmentation.models.feedforward import feedforward
-from segmentation.models.position import sine_positions
+from segmentation.models.layers import feedforward, sine_positions
 
 
 class PixelFeatures(NamedTuple):

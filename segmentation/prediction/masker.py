@@ -16,8 +16,7 @@ from segmentation.base.stage_costs import StageCosts
 from segmentation.config import MaskSettings, load_preset
 from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
-from segmentation.models.encode import encode_photos
-from segmentation.models.encoder import TokenEncoder
+from segmentation.models.encoder import TokenEncoder, encode_photos
 from segmentation.segments.candidates import Candidates, hierarchy_candidates
 from segmentation.segments.cues import Cues
 from segmentation.segments.find_segments import find_segments

@@ -21,6 +21,7 @@ from segmentation.config.training import TrainSettings
 from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
 from segmentation.evaluation.metrics.mapping import ClusterMapping
+from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_states
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.named_clusters import NamedClusters
 from segmentation.prediction.panoptic import panoptic_merge
@@ -28,7 +29,6 @@ from segmentation.prediction.prediction import Prediction
 from segmentation.prediction.query_masks import QueryMasks, query_score, query_segments
 from segmentation.prediction.semantic_map import semantic_map
 from segmentation.teaching.found_masks import predicted_masks
-from segmentation.training.checkpoint import MODEL, SETTINGS, load_model_state, load_states
 
 
 class Segmentor:

@@ -8,8 +8,7 @@ from transformers import Mask2FormerConfig
 from transformers.models.mask2former import modeling_mask2former as reference
 
 from segmentation.models.deformable_attention import DeformableAttention
-from segmentation.models.mask_decoder import MaskDecoder
-from segmentation.models.masked_attention import Attention, MaskedAttentionLayer
+from segmentation.models.mask_decoder import Attention, MaskDecoder, MaskedAttentionLayer
 from segmentation.models.pixel_decoder import PixelDecoder
 
 

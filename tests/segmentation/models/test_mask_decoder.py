@@ -3,8 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segmentation.models.mask_decoder import DecoderOutput, MaskDecoder, attended_pixels
-from segmentation.models.masked_attention import Attention
+from segmentation.models.mask_decoder import Attention, DecoderOutput, MaskDecoder, attended_pixels
 from segmentation.models.pixel_decoder import PixelFeatures
 from tests.oracles import mask2former
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segmentation.config import load_training
-from segmentation.training.checkpoint import load_model_state, save_model
+from segmentation.models.files import load_model_state, save_model
 
 
 def test_tensors_and_settings_come_back(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from segmentation.models.thingness import Thingness
+from segmentation.models.universal_model import Thingness
 
 
 def test_mean_of_what_was_seen() -> None:

@@ -9,13 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from segmentation.training.checkpoint import (
-    check_same,
-    load_checkpoint,
-    load_states,
-    remove_leftovers,
-    save_checkpoint,
-)
+from segmentation.models.files import load_states
+from segmentation.training.checkpoint import check_same, load_checkpoint, remove_leftovers, save_checkpoint
 
 ROOT = Path(__file__).parents[3]
 

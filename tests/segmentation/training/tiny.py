@@ -10,7 +10,8 @@ from rich.console import Console
 from torch import Tensor
 
 from segmentation.config import TrainSettings, load_training
-from segmentation.training.checkpoint import load_checkpoint, load_model_state
+from segmentation.models.files import load_model_state
+from segmentation.training.checkpoint import load_checkpoint
 from segmentation.training.distributed import Processes
 from segmentation.training.run import TrainRun
 
