@@ -17,8 +17,7 @@ from benchmarks.pseudo_mask_quality import constant, contrast_and_size
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation import load_preset
-from segmentation.segments.cues import Cues
-from segmentation.segments.score import SegmentScore
+from segmentation.segments.score import Cues, SegmentScore
 
 _MASKS = {
     "group": "what",

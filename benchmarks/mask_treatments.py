@@ -11,12 +11,11 @@ from torch import Tensor
 
 from segmentation import load_preset
 from segmentation.export.coco_files import coco_annotations
-from segmentation.segments.candidates import Candidates
-from segmentation.segments.cues import Cues
-from segmentation.segments.find_segments import find_segments
+from segmentation.segments.grouping import Candidates
 from segmentation.segments.pixel_masks import enlarged_masks
-from segmentation.segments.rle import encode_masks
-from segmentation.segments.segment import PhotoMasks
+from segmentation.segments.score import Cues
+from segmentation.segments.segment import PhotoMasks, encode_masks
+from segmentation.segments.selection import find_segments
 
 Treatment = Callable[[Tensor, Tensor, np.ndarray], list[dict[str, Any]]]
 

@@ -14,8 +14,7 @@ from benchmarks.record import Record, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation import PseudoMasker, load_preset
 from segmentation.export.coco_files import coco_annotations
-from segmentation.segments.cues import Cues
-from segmentation.segments.score import SegmentScore
+from segmentation.segments.score import Cues, SegmentScore
 
 _COLUMNS = {
     "choice": "choice",

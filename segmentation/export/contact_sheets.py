@@ -17,7 +17,7 @@ from segmentation.base.wording import counted
 from segmentation.export.clusters_page import ClusterSheet, write_clusters_page
 from segmentation.export.coco_files import Records
 from segmentation.prediction.named_clusters import NamedClusters
-from segmentation.segments.rle import decode_mask
+from segmentation.segments.segment import decode_mask
 
 BEST = 24  # segments on a sheet
 _COLUMNS, _SIDE, _GAP, _LETTERS, _HEAD = 6, 144, 8, 11, 16  # of a sheet, in pixels

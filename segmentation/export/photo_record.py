@@ -12,8 +12,7 @@ from pycocotools import mask as rle
 
 from segmentation.export.overlay import shrink
 from segmentation.export.tree_colours import tree_colours
-from segmentation.segments.rle import decode_mask
-from segmentation.segments.segment import KINDS
+from segmentation.segments.segment import KINDS, decode_mask
 
 
 def photo_record(

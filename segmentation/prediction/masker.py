@@ -17,11 +17,10 @@ from segmentation.config import MaskSettings, load_preset
 from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
 from segmentation.models.encoder import TokenEncoder, encode_photos
-from segmentation.segments.candidates import Candidates, hierarchy_candidates
-from segmentation.segments.cues import Cues
-from segmentation.segments.find_segments import find_segments
-from segmentation.segments.pooling import make_pool
+from segmentation.segments.grouping import Candidates, hierarchy_candidates, make_pool
+from segmentation.segments.score import Cues
 from segmentation.segments.segment import KINDS, PhotoMasks, Segment
+from segmentation.segments.selection import find_segments
 
 
 class PseudoMasker:
@@ -38,7 +37,7 @@ class PseudoMasker:
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         dtype: of the encoder: ``"auto"`` (bfloat16 on CUDA, else float32), ``"float32"``, ``"bfloat16"`` or
             ``"float16"``. Pooling runs in float32 whatever it is.
-        score: ranks segments by their :class:`~segmentation.segments.cues.Cues`.
+        score: ranks segments by their :class:`~segmentation.segments.score.Cues`.
 
     Attributes:
         costs: time and memory of each stage so far.

@@ -4,10 +4,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from segmentation.segments.choose import CELL
-from segmentation.segments.cues import segment_cues
 from segmentation.segments.pixel_masks import filter_by_photo
-from segmentation.segments.score import SegmentScore
+from segmentation.segments.score import SegmentScore, segment_cues
+from segmentation.segments.selection import CELL
 
 
 def query_geometry(

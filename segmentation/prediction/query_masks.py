@@ -9,9 +9,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from segmentation.segments.pixel_masks import pixel_masks
-from segmentation.segments.rle import Rle, encode_masks
-from segmentation.segments.segment import KINDS, Segment
-from segmentation.segments.select import select_segments
+from segmentation.segments.segment import KINDS, Rle, Segment, encode_masks
+from segmentation.segments.selection import select_segments
 
 _FAINT = 0.02  # the guided filter leaves out parts of the photo where a mask is zero
 _HELD = 0.9  # share of a segment that lies in its parent

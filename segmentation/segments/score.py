@@ -1,13 +1,72 @@
-"""How much a segment looks like a thing of its own."""
+"""Scores segments by what can be seen of them without labels."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from graphpool.checks import check_number
-from segmentation.segments.cues import Cues
+from segmentation.segments.soft_masks import mean_tokens, surroundings
 
 _LEAST = 1e-6
+
+
+class Cues(NamedTuple):
+    """One value for each of S segments, ``[S]``, fp32; similarities are cosines of (centred) tokens.
+
+    Attributes:
+        area: share of the photo, in (0, 1].
+        cohesion: mean similarity of all pairs of its tokens, in [0, 1].
+        contrast: cohesion minus its tokens' mean similarity to the ring of tokens around it, in [-1, 2]; 0 where
+            nothing is around it.
+        border_sides: how many of the photo's four sides it touches.
+        border_likeness: its tokens' mean similarity to the tokens along the photo's border, in [-1, 1].
+        crispness: how far inside its mask the filtered mask is from undecided, in [0, 1]: high where its edge lies on
+            an edge of the photo.
+        survival: share of the levels at which it lives, in (0, 1].
+    """
+
+    area: Tensor
+    cohesion: Tensor
+    contrast: Tensor
+    border_sides: Tensor
+    border_likeness: Tensor
+    crispness: Tensor
+    survival: Tensor
+
+
+def segment_cues(
+    masks: Tensor, levels: Tensor, tokens: Float[Tensor, "tokens channels"], filtered: Float[Tensor, "masks h w"]
+) -> Cues:
+    """The cues of the segments of one photo.
+
+    Args:
+        masks: over the token grid, ``[S, rows, columns]``, bool.
+        levels: at which each lives, ``[S, num_levels]``, bool.
+        tokens: unit features of the tokens, centred as for grouping.
+        filtered: the masks after the guided filter, around 0 and 1, of any size.
+    """
+    rows, columns = masks.shape[-2:]
+    border = torch.zeros(rows, columns, dtype=torch.bool, device=masks.device)
+    border[[0, -1]], border[:, [0, -1]] = True, True
+    ring = surroundings(masks)
+    inside = mean_tokens(masks, tokens)
+    cohesion = inside.square().sum(1)
+    contrast = cohesion - (inside * mean_tokens(ring, tokens)).sum(1)
+    sides = torch.stack([masks[:, 0].any(1), masks[:, -1].any(1), masks[:, :, 0].any(1), masks[:, :, -1].any(1)])
+    cut = filtered > 0.5
+    decided = ((filtered - 0.5).clamp(0, 0.5) * cut).flatten(1).sum(1) / cut.flatten(1).sum(1).clamp(min=1)
+    return Cues(
+        area=masks.flatten(1).float().mean(1),
+        cohesion=cohesion,
+        contrast=torch.where(ring.flatten(1).any(1), contrast, 0.0),
+        border_sides=sides.sum(0).float(),
+        border_likeness=inside @ tokens[border.flatten()].mean(0),
+        crispness=2 * decided,
+        survival=levels.float().mean(1),
+    )
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.query_geometry import query_geometry
 from segmentation.prediction.query_masks import QueryMasks
 from segmentation.prediction.snap import nearest_segments, snap_level, snapped_masks
-from segmentation.segments.candidates import Candidates
-from segmentation.segments.photo_tokens import photo_tokens
-from segmentation.segments.pooling import pooled_photos
+from segmentation.segments.grouping import Candidates, photo_tokens, pooled_photos
 from segmentation.segments.segment import KINDS
 from segmentation.teaching.teacher import Teacher
 

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.segments.candidates import Candidates
-from segmentation.segments.choose import choose_segments
-from segmentation.segments.photo_tokens import photo_tokens
-from segmentation.segments.pooling import pooled_photos
+from segmentation.segments.grouping import Candidates, photo_tokens, pooled_photos
+from segmentation.segments.selection import choose_segments
 
 
 @dataclass(frozen=True)

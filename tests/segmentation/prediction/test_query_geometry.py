@@ -4,9 +4,8 @@ import torch.nn.functional as F
 
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.query_geometry import query_geometry
-from segmentation.segments.cues import segment_cues
-from segmentation.segments.guided_filter import GuidedFilter
-from segmentation.segments.score import SegmentScore
+from segmentation.segments.pixel_masks import GuidedFilter
+from segmentation.segments.score import SegmentScore, segment_cues
 from segmentation.teaching.found_masks import predicted_masks
 from tests.commands.predict.samples import tiny_settings
 

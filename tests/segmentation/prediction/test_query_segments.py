@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from segmentation.prediction.query_masks import QueryMasks, query_score, query_segments
-from segmentation.segments.guided_filter import GuidedFilter
+from segmentation.segments.pixel_masks import GuidedFilter
 from segmentation.segments.segment import Segment
 from tests.commands.predict.samples import large, random_found
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from graphpool import Hierarchy, OnlineAgglomerativePooling, grid_graph
-from segmentation.segments.candidates import Candidates, photo_candidates
+from segmentation.segments.grouping import Candidates, photo_candidates
 from tests.segmentation.segments.samples import unit_tokens
 
 GRIDS = [(6, 9), (1, 1), (8, 5), (1, 12), (7, 7)]

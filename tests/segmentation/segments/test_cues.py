@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segmentation.segments.cues import Cues, segment_cues
-from segmentation.segments.score import SegmentScore
+from segmentation.segments.score import Cues, SegmentScore, segment_cues
 from tests.segmentation.segments.samples import random_masks, unit_tokens
 from tests.segmentation.segments.test_soft_masks import ring_of
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segmentation.segments.select import Selection, select_segments
+from segmentation.segments.selection import Selection, select_segments
 
 OPEN: dict[str, Any] = {"max_overlap": 0.53, "max_share": 0.9, "max_masks": 100}
 

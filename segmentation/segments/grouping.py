@@ -1,13 +1,33 @@
-"""The distinct segments of one photo, cut out of the hierarchy of a batch."""
+"""Groups the tokens of photos into candidate segments: keys to hierarchy to candidates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphpool import Hierarchy, MergeTree, Partition
+from graphpool import Hierarchy, MergeTree, OnlineAgglomerativePooling, Partition, grid_graph
+from graphpool.layout import Layout
+from graphpool.state import unit_tokens
+from segmentation.config.masks import MaskSettings
+
+
+def photo_tokens(keys: Float[Tensor, "batch tokens channels"], center: str) -> Float[Tensor, "batch tokens channels"]:
+    """Unit features of the tokens of photos of one size, centred photo by photo as for grouping.
+
+    Args:
+        keys: of the photos, fp32.
+        center: ``"graph"`` or ``"none"``.
+
+    Example:
+        >>> photo_tokens(torch.tensor([[[3.0, 0.0], [1.0, 0.0]]]), "graph")
+        tensor([[[ 1.,  0.],
+                 [-1.,  0.]]])
+    """
+    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
+    return unit_tokens(keys.flatten(0, 1), Layout.of(batch, len(keys)), center).view_as(keys)
 
 
 @dataclass(frozen=True)
@@ -75,3 +95,44 @@ def photo_candidates(
         found.append(Candidates(masks.view(-1, *grid), tree.lives[index], local, own, labels.view(-1, *grid)))
         start += index.numel()
     return found
+
+
+def make_pool(settings: MaskSettings, **changes: Any) -> OnlineAgglomerativePooling:
+    """What groups tokens into segments.
+
+    Args:
+        settings: how.
+        changes: arguments of the layer that replace theirs.
+
+    Example:
+        >>> from segmentation.config import load_preset
+        >>> make_pool(load_preset("paper"), semantic=False).thresholds
+        (0.8, 0.7, 0.6, 0.5, 0.4)
+    """
+    own: dict[str, Any] = {
+        name: getattr(settings, name)
+        for name in ("thresholds", "feature_weight", "temperature", "min_area", "semantic", "features", "center")
+    }
+    return OnlineAgglomerativePooling(**own | changes)
+
+
+def pooled_photos(
+    keys: Float[Tensor, "batch tokens channels"],
+    grid: tuple[int, int],
+    settings: MaskSettings,
+    values: Float[Tensor, "batch tokens values"] | None = None,
+) -> list[dict[str, Candidates]]:
+    """What pooling makes of the keys of each of several photos of one size, by kind.
+
+    Args:
+        keys: of the photos, fp32.
+        grid: rows and columns of their tokens.
+        settings: how to pool.
+        values: what the features of segments are made of; the keys themselves without.
+    """
+    edges = grid_graph(*grid, batch_size=len(keys), connectivity=settings.connectivity, device=keys.device)
+    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
+    flat = None if values is None else values.flatten(0, 1)
+    hierarchy = make_pool(settings)(keys.flatten(0, 1), edges, batch, values=flat)
+    found = hierarchy_candidates(hierarchy, [grid] * len(keys))
+    return [dict(zip(found, of_photo, strict=True)) for of_photo in zip(*found.values(), strict=True)]
