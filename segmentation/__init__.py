@@ -4,8 +4,7 @@ from segmentation.config import MaskSettings, TrainSettings, load_preset, load_t
 from segmentation.data.decode import PhotoError
 from segmentation.models.encoder import TokenEncoder
 from segmentation.prediction.masker import PseudoMasker
-from segmentation.prediction.panoptic import Panoptic, PanopticSegment
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.panoptic import Panoptic, PanopticSegment, Prediction
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.segments.segment import PhotoMasks, Segment
 

@@ -8,8 +8,8 @@ import click
 from rich.console import Console
 
 from segmentation.config.prediction import PredictionSettings
-from segmentation.evaluation.metrics.mapping import ClusterMapping, read_mapping
 from segmentation.models.files import MODEL
+from segmentation.prediction.clusters import ClusterMapping, read_mapping
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.predict_run import FORMATS, PredictRun
 from segmentation.runs.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256

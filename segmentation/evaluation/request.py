@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.evaluation.metrics.fit_plan import FIT_ON, FitPlan
-from segmentation.evaluation.metrics.mapping import RULES, ClusterMapping, read_mapping
+from segmentation.evaluation.metrics.mapping import RULES
 from segmentation.evaluation.truth.catalogue import LabelledSet
+from segmentation.prediction.clusters import ClusterMapping, read_mapping
 
 NO_MAPPING = "none"
 

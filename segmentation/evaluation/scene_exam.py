@@ -10,12 +10,12 @@ from torch import Tensor
 
 from segmentation.config.masks import MaskSettings
 from segmentation.evaluation.metrics.instance import evaluate_instances
-from segmentation.evaluation.metrics.mapping import ClusterMapping, fit_mapping
+from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PredictedSegment, TruthSegment
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix, semantic_scores
-from segmentation.prediction.panoptic import Panoptic, panoptic_merges
+from segmentation.prediction.clusters import ClusterMapping
+from segmentation.prediction.panoptic import Panoptic, panoptic_merges, semantic_map
 from segmentation.prediction.query_masks import QueryMasks, query_segments
-from segmentation.prediction.semantic_map import semantic_map
 from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
 from segmentation.segments.segment import Segment
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from segmentation.evaluation.metrics.mapping import ClusterMapping, MappedCluster, read_mapping
+from segmentation.prediction.clusters import ClusterMapping, MappedCluster, read_mapping
 
 
 def write_cluster_names(path: Path, found: Iterable[int], names: ClusterMapping) -> None:

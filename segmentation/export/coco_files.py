@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.base.replace_file import replacing
-from segmentation.prediction.named_clusters import NamedClusters
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.clusters import NamedClusters
+from segmentation.prediction.panoptic import Prediction
 from segmentation.segments.segment import PhotoMasks
 
 CATEGORIES = [{"id": 1, "name": "segment", "supercategory": "segment"}]

@@ -16,7 +16,7 @@ from segmentation.base.replace_file import replacing
 from segmentation.base.wording import counted
 from segmentation.export.clusters_page import ClusterSheet, write_clusters_page
 from segmentation.export.coco_files import Records
-from segmentation.prediction.named_clusters import NamedClusters
+from segmentation.prediction.clusters import NamedClusters
 from segmentation.segments.segment import decode_mask
 
 BEST = 24  # segments on a sheet

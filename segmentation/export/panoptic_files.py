@@ -10,7 +10,7 @@ from PIL import Image
 
 from segmentation.base.replace_file import replacing
 from segmentation.export.coco_files import Records, numbered_images, write_dataset
-from segmentation.prediction.named_clusters import NamedClusters
+from segmentation.prediction.clusters import NamedClusters
 from segmentation.prediction.panoptic import Panoptic
 
 

@@ -13,7 +13,7 @@ from segmentation.base.wording import counted
 from segmentation.export.overlay import overlay_sheet, shrink
 from segmentation.export.palette import palette
 from segmentation.export.tree_colours import tree_colours
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.panoptic import Prediction
 
 _SIDE = 480  # pixels
 _INSTANCES = 20  # the best ones

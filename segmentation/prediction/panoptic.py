@@ -1,16 +1,17 @@
-"""One segment, of a thing or of stuff, for each pixel."""
+"""Merges masks into maps: one segment, and one cluster, for each pixel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int32
+from jaxtyping import Bool, Float, Int16, Int32
 from scipy.ndimage import find_objects
 from torch import Tensor
 
 from segmentation.prediction.query_masks import QueryMasks
 from segmentation.segments.pixel_masks import enlarged_masks
+from segmentation.segments.segment import Segment
 
 
 @dataclass(frozen=True)
@@ -204,3 +205,66 @@ def _winners(
         start += len(part)
     pairs = zip(won.cpu().numpy(), inside.cpu().numpy(), strict=True)
     return list(pairs), torch.cat(areas).cpu().numpy()
+
+
+def semantic_map(
+    found: QueryMasks,
+    photo: Float[Tensor, "3 height width"],
+    *,
+    threshold: float = 0.0,
+    refine: bool,
+) -> Int16[np.ndarray, "height width"]:
+    """The cluster of each pixel by the semantic queries; -1 for none.
+
+    A cluster has at a pixel the sum of objectness times mask over its queries, and the pixel goes to the cluster that
+    has most (of equal ones to the first).
+
+    Args:
+        found: in the photo.
+        photo: in [0, 1], on the device of the masks.
+        threshold: pixels where no cluster has as much have none; with 0 every pixel has one.
+        refine: whether regions follow the edges of the photo.
+
+    Example:
+        >>> logits = torch.tensor([[[9.0, 9.0, -9.0]], [[-9.0, 9.0, -9.0]], [[-9.0, 0.0, 9.0]]])
+        >>> found = QueryMasks(logits, torch.tensor([0.9, 0.3, 0.4]), torch.tensor([1, 5, 5]), num_instance=0)
+        >>> semantic_map(found, torch.zeros(3, 1, 3), refine=False).tolist()
+        [[1, 1, 5]]
+    """
+    own = found.of_kind("semantic")
+    clusters = found.clusters[own].unique()
+    weights = (clusters.unsqueeze(1) == found.clusters[own]) * found.objectness[own]
+    sums = torch.einsum("cq,qhw->chw", weights, found.logits[own].sigmoid())
+    best = photo.new_full(photo.shape[1:], -1)
+    labels = torch.full(photo.shape[1:], -1, dtype=torch.int16, device=photo.device)
+    start = 0
+    for part in enlarged_masks(sums, photo, refine=refine):
+        most, index = part.clamp_(min=0).max(0)  # the filter goes a little below zero
+        better = most > best
+        best = torch.where(better, most, best)
+        labels = torch.where(better, clusters[start + index].to(torch.int16), labels)
+        start += len(part)
+    return labels.masked_fill(best < threshold, -1).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a trained model finds in a photo.
+
+    Attributes:
+        height: of the photo, in pixels.
+        width: of the photo, in pixels.
+        segments: instance segments, then semantic ones, each kind best score first.
+        semantic: cluster of each pixel, -1 for none.
+        panoptic: segments of things and stuff that do not overlap.
+    """
+
+    height: int
+    width: int
+    segments: tuple[Segment, ...]
+    semantic: Int16[np.ndarray, "height width"]
+    panoptic: Panoptic
+
+    def of_kind(self, kind: str) -> list[Segment]:
+        """Its segments of one kind, best score first."""
+        return [segment for segment in self.segments if segment.kind == kind]

@@ -20,14 +20,11 @@ from segmentation.config.prediction import prediction_settings
 from segmentation.config.training import TrainSettings
 from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
-from segmentation.evaluation.metrics.mapping import ClusterMapping
 from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_states
 from segmentation.models.universal_model import UniversalModel
-from segmentation.prediction.named_clusters import NamedClusters
-from segmentation.prediction.panoptic import panoptic_merge
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.clusters import ClusterMapping, NamedClusters
+from segmentation.prediction.panoptic import Prediction, panoptic_merge, semantic_map
 from segmentation.prediction.query_masks import QueryMasks, query_score, query_segments
-from segmentation.prediction.semantic_map import semantic_map
 from segmentation.teaching.found_masks import predicted_masks
 
 
@@ -42,7 +39,7 @@ class Segmentor:
         device: ``"auto"`` (CUDA where there is one), or a torch device.
         dtype: of the network's arithmetic: ``"auto"`` (bfloat16 on CUDA, else float32), ``"float32"``,
             ``"bfloat16"`` or ``"float16"``.
-        names: what clusters stand for, see :func:`~segmentation.evaluation.metrics.mapping.read_mapping`. Clusters of
+        names: what clusters stand for, see :func:`~segmentation.prediction.clusters.read_mapping`. Clusters of
             one name are one, and their ``kind`` says whether they are things or stuff in the panoptic map.
         score: ranks the segments of a photo.
         changes: what replaces the :class:`~segmentation.config.prediction.PredictionSettings` that fit the model, such

@@ -13,7 +13,7 @@ from segmentation.export.contact_sheets import write_contact_sheets
 from segmentation.export.panoptic_files import segments_info, write_panoptic, write_panoptic_map
 from segmentation.export.prediction_sheet import write_prediction_sheet
 from segmentation.export.semantic_files import write_semantic_map
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.photo_run import PhotoRun, RunPlan
 

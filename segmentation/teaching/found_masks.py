@@ -7,8 +7,7 @@ from torch import Tensor
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.prediction.query_geometry import query_geometry
-from segmentation.prediction.query_masks import QueryMasks
+from segmentation.prediction.query_masks import QueryMasks, query_geometry
 from segmentation.prediction.snap import nearest_segments, snap_level, snapped_masks
 from segmentation.segments.grouping import Candidates, photo_tokens, pooled_photos
 from segmentation.segments.segment import KINDS

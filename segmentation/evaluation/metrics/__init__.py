@@ -8,7 +8,7 @@ from segmentation.evaluation.metrics.hierarchy import evaluate_hierarchies
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
 from segmentation.evaluation.metrics.instance import InstanceScores, evaluate_instances
 from segmentation.evaluation.metrics.instance_quality import InstanceQuality
-from segmentation.evaluation.metrics.mapping import ClusterMapping, fit_mapping, read_mapping
+from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.panoptic_maps import PanopticEvaluation, evaluate_panoptic
 from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality
 from segmentation.evaluation.metrics.photo_levels import score_levels
@@ -16,6 +16,7 @@ from segmentation.evaluation.metrics.regions import covering, rand_index, variat
 from segmentation.evaluation.metrics.semantic_maps import SemanticEvaluation, evaluate_semantic
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
 from segmentation.evaluation.truth.class_list import ClassList
+from segmentation.prediction.clusters import ClusterMapping, read_mapping
 
 __all__ = [
     "AveragePrecision",

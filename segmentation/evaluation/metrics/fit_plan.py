@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from graphpool.checks import check_choice, check_number
 from segmentation.base.wording import counted
-from segmentation.evaluation.metrics.mapping import RULES, ClusterMapping
+from segmentation.evaluation.metrics.mapping import RULES
+from segmentation.prediction.clusters import ClusterMapping
 
 FIT_ON = ("held-out", "scored")
 Key = TypeVar("Key")

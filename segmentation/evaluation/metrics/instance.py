@@ -12,11 +12,11 @@ from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
 from segmentation.evaluation.metrics.instance_quality import InstanceQuality
 from segmentation.evaluation.metrics.libraries import ENGINES, library_numbers
-from segmentation.evaluation.metrics.mapping import ClusterMapping
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predictions import Predictions, Source, read_predictions
 from segmentation.evaluation.metrics.scored_masks import checked_masks
 from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, Row, read_ground_truth
+from segmentation.prediction.clusters import ClusterMapping
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pycocotools import mask as coco_mask
 
 from segmentation.evaluation.metrics.fit_plan import FitPlan
 from segmentation.evaluation.metrics.instance_counts import matched_instances, voted_instances
-from segmentation.evaluation.metrics.mapping import ClusterMapping, check_clusters, fit_mapping
+from segmentation.evaluation.metrics.mapping import check_clusters, fit_mapping
 from segmentation.evaluation.metrics.parallel import work_on
 from segmentation.evaluation.metrics.predictions import Predictions
 from segmentation.evaluation.metrics.scored_masks import FoundMask, checked_masks
 from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, Row
+from segmentation.prediction.clusters import ClusterMapping
 
 
 class PhotoInstances(NamedTuple):

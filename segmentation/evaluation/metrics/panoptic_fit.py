@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from segmentation.evaluation.metrics.fit_plan import FitPlan
-from segmentation.evaluation.metrics.mapping import MOST, ClusterMapping, check_clusters
+from segmentation.evaluation.metrics.mapping import MOST, check_clusters
 from segmentation.evaluation.metrics.parallel import work_on
 from segmentation.evaluation.metrics.predicted_segments import FoundMap, PredictedSegments
 from segmentation.evaluation.metrics.segment_matching import number_ids
@@ -16,6 +16,7 @@ from segmentation.evaluation.metrics.semantic_maps import fit_pixel_mapping
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
 from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.truth_maps import IGNORE, PanopticPhoto, read_ids
+from segmentation.prediction.clusters import ClusterMapping
 
 
 class PhotoSegments(NamedTuple):

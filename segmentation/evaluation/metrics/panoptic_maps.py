@@ -11,7 +11,7 @@ from jaxtyping import Integer
 
 from graphpool.checks import check_choice
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.evaluation.metrics.mapping import ClusterMapping, check_clusters
+from segmentation.evaluation.metrics.mapping import check_clusters
 from segmentation.evaluation.metrics.panoptic_fit import PhotoSegments, fit_panoptic_mapping
 from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PanopticScores, Quality
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
@@ -20,6 +20,7 @@ from segmentation.evaluation.metrics.segment_matching import PredictedSegment, n
 from segmentation.evaluation.metrics.semantic_maps import UNMATCHED
 from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.truth_maps import PanopticTruth, TrueSegments, read_ids
+from segmentation.prediction.clusters import ClusterMapping
 
 
 @dataclass(frozen=True)

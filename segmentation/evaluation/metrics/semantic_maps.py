@@ -10,12 +10,13 @@ import numpy as np
 
 from graphpool.checks import check_choice
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.evaluation.metrics.mapping import MOST, ClusterMapping, fit_mapping
+from segmentation.evaluation.metrics.mapping import MOST, fit_mapping
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_maps import centre_square, find_maps, read_map
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality, SemanticScores
 from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.truth_maps import SemanticPhoto, SemanticTruth
+from segmentation.prediction.clusters import ClusterMapping
 
 LABELS = ("classes", "dataset", "clusters")
 UNMATCHED = ("error", "ignore")

@@ -77,7 +77,7 @@ def semantic_scores(confusion: Integer[np.ndarray, "classes classes_and_none"]) 
 
     Args:
         confusion: ``[classes, classes + 1]``, as :func:`confusion_matrix` makes it of classes, or as
-            :meth:`segmentation.evaluation.metrics.mapping.ClusterMapping.merge` makes it of clusters.
+            :meth:`segmentation.prediction.clusters.ClusterMapping.merge` makes it of clusters.
 
     Raises:
         TypeError: no integer array.

@@ -8,9 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from segmentation.prediction.panoptic import Panoptic, panoptic_merge
+from segmentation.prediction.panoptic import Panoptic, panoptic_merge, semantic_map
 from segmentation.prediction.query_masks import QueryMasks
-from segmentation.prediction.semantic_map import semantic_map
 from tests.commands.predict.samples import large, random_found
 
 SIZE = (37, 50)

@@ -9,9 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segmentation.evaluation.metrics.mapping import read_mapping
 from segmentation.export.contact_sheets import write_contact_sheets
-from segmentation.prediction.named_clusters import NamedClusters
+from segmentation.prediction.clusters import NamedClusters, read_mapping
 from tests.commands.predict.command import loaded, options, run, text
 from tests.commands.predict.samples import NUM_CLUSTERS
 from tests.oracles.page import annotation

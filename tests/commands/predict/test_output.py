@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
 from tests.commands.predict.command import NAMES, loaded, options, run, text
 from tests.commands.predict.conftest import SIZES

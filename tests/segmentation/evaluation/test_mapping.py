@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from segmentation.evaluation.metrics.instance_counts import mask_overlaps, matched_instances
-from segmentation.evaluation.metrics.mapping import ClusterMapping, MappedCluster, fit_mapping, read_mapping
+from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix
+from segmentation.prediction.clusters import ClusterMapping, MappedCluster, read_mapping
 
 
 def most_in_common(table: np.ndarray) -> float:

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from segmentation.models.universal_model import UniversalModel
-from segmentation.prediction.query_geometry import query_geometry
+from segmentation.prediction.query_masks import query_geometry
 from segmentation.segments.pixel_masks import GuidedFilter
 from segmentation.segments.score import SegmentScore, segment_cues
 from segmentation.teaching.found_masks import predicted_masks

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from segmentation.data.decode import PhotoError
-from segmentation.evaluation.metrics.mapping import read_mapping
-from segmentation.prediction.prediction import Prediction
+from segmentation.prediction.clusters import read_mapping
+from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
 from tests.commands.predict.samples import NUM_CLUSTERS, scene, tiny_model, tiny_settings, write_model
 
