@@ -15,12 +15,10 @@ from segmentation.data.views import Sample, Views
 from segmentation.data.windows import Window, cut_pixels, cut_tokens
 from segmentation.models.multi_scale_encoder import StageTokens
 from segmentation.models.universal_model import UniversalModel
-from segmentation.teaching.centering import Centering
-from segmentation.teaching.lesson import Lesson, PhotoTargets
-from segmentation.teaching.monitor import CollapseMonitor, entropies
-from segmentation.teaching.objective import TERMS, GroupLoss, Objective
+from segmentation.teaching.collapse import Centering, CollapseMonitor, entropies
+from segmentation.teaching.loss import TERMS, GroupLoss, Objective
+from segmentation.teaching.targets import Lesson, PhotoTargets, view_lessons, view_windows
 from segmentation.teaching.teacher import Teacher, TeacherSegments
-from segmentation.teaching.view_lessons import view_lessons, view_windows
 from segmentation.training.distributed import Processes
 from segmentation.training.optimizer import make_optimizer, set_learning_rate
 from segmentation.training.part_threads import PartThreads

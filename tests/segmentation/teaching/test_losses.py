@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers.models.mask2former import modeling_mask2former as mask2former
 
-from segmentation.teaching.centering import Centering
-from segmentation.teaching.losses import cross_entropy_loss, dice_loss, distillation_loss, objectness_loss
-from segmentation.teaching.points import at_points, random_points, uncertain_points
+from segmentation.teaching.collapse import Centering
+from segmentation.teaching.loss import cross_entropy_loss, dice_loss, distillation_loss, objectness_loss
+from segmentation.teaching.matching import at_points, random_points, uncertain_points
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from segmentation.teaching.monitor import PATIENCE, CollapseMonitor, entropies
+from segmentation.teaching.collapse import PATIENCE, CollapseMonitor, entropies
 
 
 def watch(probabilities, steps=3 * PATIENCE, clusters=32):

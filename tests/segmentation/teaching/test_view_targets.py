@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from segmentation.teaching.targets import SAME, Crop, crop_masks, kept_segments, labels_at
 from segmentation.teaching.teacher import TeacherSegments
-from segmentation.teaching.view_targets import SAME, Crop, crop_masks, kept_segments, labels_at
 
 
 def random_crop(rng: np.random.Generator, side: int) -> Crop:

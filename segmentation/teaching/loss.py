@@ -1,20 +1,55 @@
-"""The loss of a group of views: match at every layer, compare masks, objectness and clusters."""
+"""The loss of a group of views: matches at every layer, compares masks, objectness and clusters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from segmentation.config.teaching import LossSettings
 from segmentation.models.mask_decoder import DecoderOutput
 from segmentation.models.universal_model import ModelOutput, UniversalModel
-from segmentation.teaching.lesson import Lesson
-from segmentation.teaching.losses import cross_entropy_loss, dice_loss, distillation_loss, objectness_loss
-from segmentation.teaching.matching import Matches, dice_costs, match
-from segmentation.teaching.points import OVERSAMPLE, at_points, uncertain_points
+from segmentation.teaching.matching import OVERSAMPLE, Matches, at_points, dice_costs, match, uncertain_points
+from segmentation.teaching.targets import Lesson
 
 TERMS = ("dice", "cross_entropy", "objectness", "distillation")
+
+
+def dice_loss(logits: Float[Tensor, "pairs points"], labels: Float[Tensor, "pairs points"]) -> Float[Tensor, ""]:
+    r"""Sum over pairs of :math:`1 - (2 \sum p t + 1) / (\sum p + \sum t + 1)` (Milletari et al., V-Net, 2016)."""
+    p = logits.sigmoid()
+    return (1 - (2 * (p * labels).sum(1) + 1) / (p.sum(1) + labels.sum(1) + 1)).sum()
+
+
+def cross_entropy_loss(
+    logits: Float[Tensor, "pairs points"], labels: Float[Tensor, "pairs points"]
+) -> Float[Tensor, ""]:
+    """Sum over pairs of the binary cross-entropy, averaged over points."""
+    return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(1).sum()
+
+
+def objectness_loss(
+    logits: Float[Tensor, "views queries"],
+    target: Float[Tensor, "views queries"],
+    weight: Float[Tensor, "views queries"],
+) -> Float[Tensor, ""]:
+    """Weighted sum of the binary cross-entropy to soft targets."""
+    return (weight * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).sum()
+
+
+def distillation_loss(
+    student: Float[Tensor, "pairs clusters"], teacher: Float[Tensor, "pairs clusters"], temperature: float
+) -> Float[Tensor, ""]:
+    r"""Sum over pairs of :math:`-\sum_k p_t^k \log p_s^k` (Eq. 1 and 7).
+
+    Args:
+        student: cosines with the prototypes.
+        teacher: probabilities.
+        temperature: of the student's softmax.
+    """
+    return -(teacher * torch.log_softmax(student / temperature, dim=1)).sum()
 
 
 @dataclass(frozen=True)
