@@ -1,11 +1,74 @@
-"""AdamW over the parts of the network."""
+"""AdamW over the parts of the network, and what changes with the steps."""
+
+import math
 
 import torch
 from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.training.schedules import learning_rate
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
+    r"""Linear warm-up to ``peak``, then a cosine to zero.
+
+    .. math::
+        \eta_t = \begin{cases}
+            \eta \, (t + 1) / w & t < w \\
+            \tfrac12 \eta \, (1 + \cos(\pi \, (t - w) / (T - w))) & w \le t < T \\
+            0 & t \ge T
+        \end{cases}
+
+    Args:
+        step: t, from 0.
+        steps: T, of the whole training.
+        peak: the highest rate, of steps w - 1 and w.
+        warmup: w, steps of the warm-up.
+
+    Example:
+        >>> [learning_rate(step, 8, 1.0, 4) for step in (0, 1, 3, 4, 6, 8)]
+        [0.25, 0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    if step >= steps:
+        return 0.0
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return 0.5 * peak * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+
+
+def teacher_momentum(step: int, steps: int, start: float) -> float:
+    r"""Momentum of the teacher's average of students, rising to 1 by a cosine (DINO, https://arxiv.org/abs/2104.14294).
+
+    .. math:: m_t = 1 - \tfrac12 (1 - m_0) (1 + \cos(\pi \, t / T))
+
+    Args:
+        step: t, from 0; later than ``steps`` it stays 1.
+        steps: T, of the whole training.
+        start: m_0, of the first step.
+
+    Example:
+        >>> [round(teacher_momentum(step, 100, 0.996), 4) for step in (0, 50, 100)]
+        [0.996, 0.998, 1.0]
+    """
+    return 1 - 0.5 * (1 - start) * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+
+
+def teacher_temperature(step: int, first: float, last: float, steps: int) -> float:
+    r"""Temperature of the teacher's softmax over clusters: linear, then flat (DINO).
+
+    .. math:: \tau_t = \tau_0 + (\tau_1 - \tau_0) \min(t / T, 1)
+
+    Args:
+        step: t, from 0.
+        first: tau_0, of the first step.
+        last: tau_1, from step ``steps`` on.
+        steps: T; 0 for ``last`` from the beginning.
+
+    Example:
+        >>> [round(teacher_temperature(step, 0.04, 0.07, 30), 3) for step in (0, 10, 30, 99)]
+        [0.04, 0.05, 0.07, 0.07]
+    """
+    return last if step >= steps else first + (last - first) * step / steps
 
 
 def make_optimizer(model: UniversalModel, settings: TrainSettings) -> torch.optim.AdamW:

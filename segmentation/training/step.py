@@ -20,9 +20,8 @@ from segmentation.teaching.loss import TERMS, GroupLoss, Objective
 from segmentation.teaching.targets import Lesson, PhotoTargets, view_lessons, view_windows
 from segmentation.teaching.teacher import Teacher, TeacherSegments
 from segmentation.training.distributed import Processes
-from segmentation.training.optimizer import make_optimizer, set_learning_rate
+from segmentation.training.optimizer import make_optimizer, set_learning_rate, teacher_momentum, teacher_temperature
 from segmentation.training.part_threads import PartThreads
-from segmentation.training.schedules import teacher_momentum, teacher_temperature
 from segmentation.training.view_cache import ViewCache
 
 

@@ -8,8 +8,7 @@ import pytest
 from segmentation.config import load_training, preset_names
 from segmentation.config.load import to_plain, to_yaml
 from segmentation.models.universal_model import UniversalModel
-from segmentation.training.optimizer import make_optimizer
-from segmentation.training.schedules import learning_rate, teacher_momentum
+from segmentation.training.optimizer import learning_rate, make_optimizer, teacher_momentum
 from tests.segmentation.training.tiny import tiny
 
 PAPER = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from segmentation.training.schedules import learning_rate, teacher_momentum, teacher_temperature
+from segmentation.training.optimizer import learning_rate, teacher_momentum, teacher_temperature
 
 
 def cosine(start: float, end: float, count: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from torch import Tensor
 from segmentation.config import TrainSettings, load_training, preset_names
 from segmentation.data.views import Sample
 from segmentation.training.batches import TrainBatches
+from segmentation.training.optimizer import learning_rate, teacher_momentum
 from segmentation.training.run import first_student
-from segmentation.training.schedules import learning_rate, teacher_momentum
 from segmentation.training.step import TrainStep
 from tests.segmentation.training.tiny import ALONE, FROZEN, NETWORK, tiny
 
