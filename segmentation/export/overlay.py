@@ -10,7 +10,7 @@ from scipy.ndimage import find_objects
 from scipy.special import ndtri
 
 from graphpool.checks import check_count
-from segmentation.export.tree_colours import label_map, level_colours, tree_colours
+from segmentation.export.colours import label_map, level_colours, tree_colours
 
 _BRIGHT = 0.35  # how far the rim of a segment goes from its colour to white
 _DARK = 0.62  # opacity of the dark line between segments
@@ -32,7 +32,7 @@ def draw_overlay(
     Args:
         photo: sRGB.
         masks: the segments, at the photo's size; they may overlap.
-        colours: one for each segment; without it :func:`~segmentation.export.tree_colours.tree_colours`.
+        colours: one for each segment; without it :func:`~segmentation.export.colours.tree_colours`.
         opacity: how much the colour hides of the photo, 0 (nothing) to 1.
 
     Raises:
@@ -87,7 +87,7 @@ def overlay_sheet(
         levels: the masks of each level, finest first, all at the photo's size.
         titles: caption of each level; one that is too long is cut.
         colours: of the segments of each level; without it a segment keeps the colour of its largest part
-            (:func:`~segmentation.export.tree_colours.level_colours`).
+            (:func:`~segmentation.export.colours.level_colours`).
         side: length in pixels of the longer side of each picture.
         opacity: as in :func:`draw_overlay`.
 

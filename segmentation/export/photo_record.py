@@ -10,8 +10,8 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from pycocotools import mask as rle
 
+from segmentation.export.colours import tree_colours
 from segmentation.export.overlay import shrink
-from segmentation.export.tree_colours import tree_colours
 from segmentation.segments.segment import KINDS, decode_mask
 
 

@@ -70,7 +70,7 @@ def masks_over(
     Args:
         photo: sRGB.
         masks: each over the whole photo; with none of them the picture is the photo.
-        colours: one for each mask, as rows of :func:`~segmentation.export.palette.palette`; without it neighbours
+        colours: one for each mask, as rows of :func:`~segmentation.export.colours.palette`; without it neighbours
             differ.
         side: length in pixels of the picture's longer side.
 

@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 
 from graphpool.checks import check_count
 from segmentation.base.replace_file import replacing
-from segmentation.export.palette import palette
-from segmentation.export.panoptic_files import id_colours
+from segmentation.export.colours import palette
+from segmentation.export.maps import id_colours
 from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
 
 Entry = dict[str, Any]

@@ -9,7 +9,7 @@ from rich.console import Console
 from segmentation.data.photos import PhotoFile
 from segmentation.export.coco_files import coco_annotations, write_coco
 from segmentation.export.labels import write_labels
-from segmentation.export.photo_sheet import write_overlay
+from segmentation.export.sheets import write_overlay
 from segmentation.prediction.masker import PseudoMasker
 from segmentation.runs.photo_run import PhotoRun, RunPlan
 from segmentation.segments.segment import PhotoMasks

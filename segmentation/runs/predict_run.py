@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from segmentation.data.photos import PhotoFile
-from segmentation.export.cluster_names import write_cluster_names
+from segmentation.export.clusters import write_cluster_names, write_contact_sheets
 from segmentation.export.coco_files import cluster_categories, coco_annotations, write_coco
-from segmentation.export.contact_sheets import write_contact_sheets
-from segmentation.export.panoptic_files import segments_info, write_panoptic, write_panoptic_map
-from segmentation.export.prediction_sheet import write_prediction_sheet
-from segmentation.export.semantic_files import write_semantic_map
+from segmentation.export.maps import segments_info, write_panoptic, write_panoptic_map, write_semantic_map
+from segmentation.export.sheets import write_prediction_sheet
 from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.photo_run import PhotoRun, RunPlan

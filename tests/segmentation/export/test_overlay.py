@@ -8,9 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.export.colours import distinct_colours, label_map, level_colours, palette, rgb, tree_colours
 from segmentation.export.overlay import draw_overlay, line_width, overlay_sheet, shrink
-from segmentation.export.palette import distinct_colours, palette, rgb
-from segmentation.export.tree_colours import label_map, level_colours, tree_colours
 
 Masks = NDArray[np.bool_]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segmentation.export.colours import palette
 from segmentation.export.overlay import draw_overlay
-from segmentation.export.palette import palette
 from segmentation.export.picture_grid import masks_over, panel
 
 

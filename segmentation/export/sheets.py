@@ -1,4 +1,4 @@
-"""The overlay picture of one photo's prediction."""
+"""Writes the overlay picture of a photo: its masks, or what was predicted."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +10,45 @@ from PIL import Image
 
 from segmentation.base.replace_file import replacing
 from segmentation.base.wording import counted
+from segmentation.export.colours import palette, tree_colours
 from segmentation.export.overlay import overlay_sheet, shrink
-from segmentation.export.palette import palette
-from segmentation.export.tree_colours import tree_colours
 from segmentation.prediction.panoptic import Prediction
+from segmentation.segments.segment import PhotoMasks
 
+_COUNTS = (24, 12, 6)  # about how many instance segments the levels that are shown have
 _SIDE = 480  # pixels
 _INSTANCES = 20  # the best ones
+
+
+def write_overlay(path: Path, photo: NDArray[np.uint8], found: PhotoMasks) -> None:
+    """Writes a PNG: the photo, its instance segments at a fine, a middle and a coarse level, and its semantic ones.
+
+    Args:
+        path: the file.
+        photo: ``[H, W, 3]``, sRGB.
+        found: its segments.
+    """
+    kinds = [("instance", level) for level in _shown_levels(found)]
+    if found.of_kind("semantic"):
+        kinds.append(("semantic", kinds[-1][1] if kinds else 0))
+    masks, titles = [], []
+    for kind, level in kinds:
+        segments = found.at_level(level, kind)
+        blank = np.zeros((0, found.height, found.width), dtype=bool)
+        masks.append(np.stack([segment.mask for segment in segments]) if segments else blank)
+        titles.append(f"{kind} at {found.thresholds[level]:g}: {len(segments)}")
+    sheet = overlay_sheet(photo, masks, titles)
+    with replacing(path) as unfinished:
+        Image.fromarray(sheet).save(unfinished, format="PNG", compress_level=3)
+
+
+def _shown_levels(found: PhotoMasks) -> list[int]:
+    """Levels with about so many segments, finest first, each once."""
+    counts = [len(found.at_level(level)) for level in range(len(found.thresholds))]
+    if not any(counts):
+        return []
+    merging = range(counts.index(max(counts)), len(counts))  # before it, most groups are too small to be segments
+    return sorted({min(merging, key=lambda level: abs(counts[level] - wanted)) for wanted in _COUNTS})
 
 
 def write_prediction_sheet(path: Path, photo: NDArray[np.uint8], found: Prediction) -> None:

@@ -1,8 +1,10 @@
-"""The best segments of each cluster side by side, so that somebody can say what it stands for."""
+"""Shows the best segments of each cluster side by side, so that somebody can name it."""
 
 import heapq
+import html
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segmentation.base.replace_file import replacing
 from segmentation.base.wording import counted
-from segmentation.export.clusters_page import ClusterSheet, write_clusters_page
 from segmentation.export.coco_files import Records
-from segmentation.prediction.clusters import NamedClusters
+from segmentation.prediction.clusters import ClusterMapping, MappedCluster, NamedClusters, read_mapping
 from segmentation.segments.segment import decode_mask
 
 BEST = 24  # segments on a sheet
@@ -25,6 +26,64 @@ _MARGIN = 0.2  # around a segment, as a share of its longer side
 _DIM = 0.3  # of the photo that stays outside of a segment
 _PAPER, _BLANK, _INK, _QUIET = (252, 252, 251), (232, 232, 230), (38, 38, 40), (110, 112, 118)
 _AT_ONCE = 64  # sheets that are in memory
+
+
+def write_cluster_names(path: Path, found: Iterable[int], names: ClusterMapping) -> None:
+    """Writes a mapping to edit: the clusters that are named, and those that were found, by their number.
+
+    What somebody wrote into the file before stays, where ``names`` does not say otherwise.
+
+    Args:
+        path: the file.
+        found: clusters.
+        names: those that are named already.
+
+    Raises:
+        ValueError: there is a file that is no mapping.
+    """
+    before = read_mapping(path).clusters if path.exists() else {}
+    new = {cluster: MappedCluster(None, str(cluster)) for cluster in found}
+    ClusterMapping({**new, **before, **names.clusters}, names.rule, names.fitted_on).save(path)
+
+
+class ClusterSheet(NamedTuple):
+    """The contact sheet of a cluster.
+
+    Attributes:
+        cluster: its picture is ``cluster.png``.
+        name: what somebody called it, or its number.
+        segments: how many it has.
+        size: of the picture, (width, height).
+    """
+
+    cluster: int
+    name: str
+    segments: int
+    size: tuple[int, int]
+
+
+def write_clusters_page(path: Path, sheets: Sequence[ClusterSheet]) -> None:
+    """Writes a page that shows the sheets beside it, those with most segments first."""
+    lead = (
+        f"{counted(len(sheets), 'cluster')} with segments. Give them names and kinds (thing or stuff) in "
+        "<code>clusters.json</code> and hand it to <code>--names</code>; clusters of one name become one."
+    )
+    ranked = sorted(sheets, key=lambda sheet: (-sheet.segments, sheet.cluster))
+    template = (files("segmentation.export") / "clusters_page.html").read_text("utf-8")
+    head, foot = template.replace("{{lead}}", lead).split("{{figures}}")
+    with replacing(path) as unfinished:
+        text = head + "\n".join(map(_figure, ranked)) + foot
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _figure(sheet: ClusterSheet) -> str:
+    name = f"{sheet.cluster}" if sheet.name == str(sheet.cluster) else f"{sheet.cluster}: {html.escape(sheet.name)}"
+    width, height = sheet.size
+    return (
+        f"<figure><figcaption><b>{name}</b><span>{counted(sheet.segments, 'segment')}</span></figcaption>"
+        f'<a href="{sheet.cluster}.png"><img src="{sheet.cluster}.png" width="{width}" height="{height}" '
+        f'alt="The best segments of cluster {name}" loading="lazy"></a></figure>'
+    )
 
 
 class _Found(NamedTuple):

@@ -1,17 +1,30 @@
-"""Panoptic maps in COCO's format."""
+"""Writes panoptic maps in COCO format and semantic maps as pictures."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int16, Int32, UInt8
 from PIL import Image
 
 from segmentation.base.replace_file import replacing
 from segmentation.export.coco_files import Records, numbered_images, write_dataset
 from segmentation.prediction.clusters import NamedClusters
 from segmentation.prediction.panoptic import Panoptic
+
+NONE = 65535
+
+
+def write_semantic_map(path: Path, clusters: Int16[np.ndarray, "height width"]) -> None:
+    """Writes a grey PNG of 16 bits: the cluster of each pixel, 65535 where there is none.
+
+    Args:
+        path: the file.
+        clusters: of each pixel, -1 for none.
+    """
+    with replacing(path) as unfinished:
+        Image.fromarray(clusters.astype(np.uint16)).save(unfinished, format="PNG")  # -1 becomes 65535
 
 
 def write_panoptic_map(path: Path, panoptic: Panoptic) -> None:
