@@ -15,7 +15,7 @@ from segmentation.evaluation.metrics.photo_levels import score_levels
 from segmentation.evaluation.metrics.regions import covering, rand_index, variation_of_information
 from segmentation.evaluation.metrics.semantic_maps import SemanticEvaluation, evaluate_semantic
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
-from segmentation.evaluation.truth.class_list import ClassList
+from segmentation.evaluation.truth.truth_maps import ClassList
 from segmentation.prediction.clusters import ClusterMapping, read_mapping
 
 __all__ = [

@@ -14,8 +14,8 @@ from segmentation.evaluation.metrics.mapping import check_clusters, fit_mapping
 from segmentation.evaluation.metrics.parallel import work_on
 from segmentation.evaluation.metrics.predictions import Predictions
 from segmentation.evaluation.metrics.scored_masks import FoundMask, checked_masks
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, Row
+from segmentation.evaluation.truth.truth_maps import ClassList
 from segmentation.prediction.clusters import ClusterMapping
 
 

@@ -14,8 +14,7 @@ from segmentation.evaluation.metrics.predicted_segments import FoundMap, Predict
 from segmentation.evaluation.metrics.segment_matching import number_ids
 from segmentation.evaluation.metrics.semantic_maps import fit_pixel_mapping
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
-from segmentation.evaluation.truth.class_list import ClassList
-from segmentation.evaluation.truth.truth_maps import IGNORE, PanopticPhoto, read_ids
+from segmentation.evaluation.truth.truth_maps import IGNORE, ClassList, PanopticPhoto, read_ids
 from segmentation.prediction.clusters import ClusterMapping
 
 

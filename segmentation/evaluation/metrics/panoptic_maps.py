@@ -18,8 +18,7 @@ from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_segments import PredictedSegments, read_segments
 from segmentation.evaluation.metrics.segment_matching import PredictedSegment, number_ids
 from segmentation.evaluation.metrics.semantic_maps import UNMATCHED
-from segmentation.evaluation.truth.class_list import ClassList
-from segmentation.evaluation.truth.truth_maps import PanopticTruth, TrueSegments, read_ids
+from segmentation.evaluation.truth.truth_maps import ClassList, PanopticTruth, TrueSegments, read_ids
 from segmentation.prediction.clusters import ClusterMapping
 
 

@@ -14,8 +14,7 @@ from segmentation.evaluation.metrics.mapping import MOST, fit_mapping
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_maps import centre_square, find_maps, read_map
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality, SemanticScores
-from segmentation.evaluation.truth.class_list import ClassList
-from segmentation.evaluation.truth.truth_maps import SemanticPhoto, SemanticTruth
+from segmentation.evaluation.truth.truth_maps import ClassList, SemanticPhoto, SemanticTruth
 from segmentation.prediction.clusters import ClusterMapping
 
 LABELS = ("classes", "dataset", "clusters")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.layout import listed, require
-from segmentation.evaluation.truth.truth_maps import LabelPng, SemanticTruth, label_table
+from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, SemanticTruth, label_table
 
 LAYOUT = """\
   val/*.png          the photos

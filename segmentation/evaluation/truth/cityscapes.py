@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from segmentation.evaluation.metrics.panoptic_quality import TruthSegment
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId
 from segmentation.evaluation.truth.layout import listed, require
 from segmentation.evaluation.truth.truth_maps import (
+    ClassList,
     LabelPng,
     PanopticTruth,
     SemanticTruth,

@@ -3,12 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.coco_panoptic import category_list, read_panoptic_truth, stuff_by_supercategory
 from segmentation.evaluation.truth.coco_stuff import COARSE_CLASSES, FINE_CLASSES
 from segmentation.evaluation.truth.ground_truth import GroundTruth, read_ground_truth
 from segmentation.evaluation.truth.layout import first_there, listed, require
-from segmentation.evaluation.truth.truth_maps import LabelPng, PanopticTruth, SemanticTruth, label_table
+from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, PanopticTruth, SemanticTruth, label_table
 
 LAYOUT = """\
   annotations/instances_val2017.json        instances

@@ -10,10 +10,9 @@ from jaxtyping import UInt8
 
 from segmentation.base.inputs import loaded_json
 from segmentation.evaluation.metrics.panoptic_quality import TruthSegment
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.ground_truth import checked_rows, photo_rows, rows_of
 from segmentation.evaluation.truth.layout import require
-from segmentation.evaluation.truth.truth_maps import IGNORE, PanopticTruth, TrueSegments, read_ids
+from segmentation.evaluation.truth.truth_maps import IGNORE, ClassList, PanopticTruth, TrueSegments, read_ids
 
 Categories = Callable[[Sequence[Mapping[str, Any]]], ClassList]
 

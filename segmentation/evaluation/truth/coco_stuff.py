@@ -3,7 +3,7 @@
 A label is the official id less one. Eleven of the 91 thing labels were given up by COCO and never occur.
 """
 
-from segmentation.evaluation.truth.class_list import ClassList
+from segmentation.evaluation.truth.truth_maps import ClassList
 
 _THINGS = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, street sign,

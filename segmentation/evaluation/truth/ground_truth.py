@@ -9,7 +9,7 @@ from typing import Any
 
 from segmentation.base.inputs import loaded_json
 from segmentation.evaluation.metrics.any_rle import to_rle
-from segmentation.evaluation.truth.class_list import ClassList
+from segmentation.evaluation.truth.truth_maps import ClassList
 
 PhotoId = int | str
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Folders of a data set: what is expected, and what is missing."""
+"""Finds the files of a data set, and says which are missing."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

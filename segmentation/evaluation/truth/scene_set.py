@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.coco_panoptic import read_panoptic_truth
 from segmentation.evaluation.truth.ground_truth import GroundTruth, read_ground_truth
 from segmentation.evaluation.truth.layout import require
-from segmentation.evaluation.truth.truth_maps import LabelPng, PanopticTruth, SemanticTruth, label_table
+from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, PanopticTruth, SemanticTruth, label_table
 
 LAYOUT = """\
   instances.json              the things

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from segmentation.evaluation.truth.class_list import ClassList
 from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId
 from segmentation.evaluation.truth.layout import first_there, require
-from segmentation.evaluation.truth.truth_maps import LabelPng, SemanticTruth, label_table, read_png
+from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, SemanticTruth, label_table, read_png
 
 OBJECTS = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
