@@ -10,7 +10,7 @@ import click
 from segmentation.evaluation.all_tasks import run_all
 from segmentation.evaluation.flow import run_task, write_json
 from segmentation.evaluation.metrics import evaluate_hierarchies
-from segmentation.evaluation.metrics.boundary_matching import BSDS_TOLERANCE
+from segmentation.evaluation.metrics.boundaries import BSDS_TOLERANCE
 from segmentation.evaluation.metrics.libraries import ENGINES
 from segmentation.evaluation.options import (
     FILE,

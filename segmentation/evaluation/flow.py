@@ -11,11 +11,11 @@ import click
 
 from segmentation.base.replace_file import replacing
 from segmentation.base.wording import counted
-from segmentation.evaluation.certainty_tables import print_comparison, print_intervals
 from segmentation.evaluation.metrics.bootstrap import compare, intervals
 from segmentation.evaluation.model_predictions import predictions_of
 from segmentation.evaluation.paper_tables import print_paper_table
 from segmentation.evaluation.request import Request
+from segmentation.evaluation.tables import print_comparison, print_intervals
 from segmentation.evaluation.tasks import Evaluation, Task
 
 

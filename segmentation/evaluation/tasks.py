@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from segmentation.evaluation.map_tables import print_panoptic_scores, print_semantic_scores
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.instance import evaluate_instances
 from segmentation.evaluation.metrics.panoptic_maps import evaluate_panoptic
 from segmentation.evaluation.metrics.semantic_maps import evaluate_semantic
 from segmentation.evaluation.request import Request
-from segmentation.evaluation.tables import print_instance_scores
+from segmentation.evaluation.tables import print_instance_scores, print_panoptic_scores, print_semantic_scores
 from segmentation.evaluation.truth.coco_panoptic import read_panoptic_truth
 from segmentation.evaluation.truth.ground_truth import GroundTruth, read_ground_truth
 from segmentation.evaluation.truth.truth_maps import PanopticTruth, SemanticTruth

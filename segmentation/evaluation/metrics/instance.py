@@ -13,8 +13,7 @@ from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_ins
 from segmentation.evaluation.metrics.instance_quality import InstanceQuality
 from segmentation.evaluation.metrics.libraries import ENGINES, library_numbers
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
-from segmentation.evaluation.metrics.predictions import Predictions, Source, read_predictions
-from segmentation.evaluation.metrics.scored_masks import checked_masks
+from segmentation.evaluation.metrics.predictions import Predictions, Source, checked_masks, read_predictions
 from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, Row, read_ground_truth
 from segmentation.prediction.clusters import ClusterMapping
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from segmentation.evaluation.metrics import FitPlan, PanopticQuality, SemanticQuality, evaluate_instances
-from segmentation.evaluation.metrics.instance_counts import voted_instances
+from segmentation.evaluation.metrics.instance_fit import voted_instances
 from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.panoptic_quality import PredictedSegment, TruthSegment
 from tests.oracles.coco import random_results, random_truth

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segmentation.evaluation.metrics import HierarchyQuality, evaluate_hierarchies, match_boundaries, region_boundaries
-from segmentation.evaluation.metrics.boundary_matching import count_boundaries
+from segmentation.evaluation.metrics.boundaries import count_boundaries
 from segmentation.evaluation.metrics.hierarchy_files import read_annotators, read_boundaries
 from tests.oracles.boundaries import literal_boundaries, literal_matching
 from tests.oracles.regions import write_annotators, write_levels

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmentation.evaluation.metrics.instance_counts import mask_overlaps, matched_instances
+from segmentation.evaluation.metrics.instance_fit import mask_overlaps, matched_instances
 from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix
 from segmentation.prediction.clusters import ClusterMapping, MappedCluster, read_mapping
