@@ -1,7 +1,7 @@
 """Label-free image segmentation on top of :mod:`graphpool`."""
 
 from segmentation.config import MaskSettings, TrainSettings, load_preset, load_training, preset_names
-from segmentation.data.decode import PhotoError
+from segmentation.data.formats import PhotoError
 from segmentation.models.encoder import TokenEncoder
 from segmentation.prediction.masker import PseudoMasker
 from segmentation.prediction.panoptic import Panoptic, PanopticSegment, Prediction

@@ -7,7 +7,8 @@ from typing import Any
 import click
 import numpy as np
 
-from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError
 from segmentation.export.page import write_page
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
-from segmentation.data.decode import PhotoError
-from segmentation.data.formats import tiff_tag
+from segmentation.data.formats import PhotoError, tiff_tag
 
 _BITS, _PHOTOMETRIC = 258, 262
 _BLACK_POINT = 0x2000  # cmsFLAGS_BLACKPOINTCOMPENSATION; ImageCms.Flags is younger than Pillow 10.0

@@ -1,9 +1,7 @@
 """Decodes a photo to sRGB pixels, or says in one line why it cannot."""
 
 import os
-import re
 from collections.abc import Sequence
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +13,14 @@ from PIL import Image, UnidentifiedImageError
 
 from graphpool.checks import describe
 from segmentation.data.colour import as_srgb, check_transparent_colour
-from segmentation.data.formats import is_preview, photo_formats, pillow_silenced
+from segmentation.data.formats import (
+    PhotoError,
+    is_preview,
+    photo_formats,
+    pillow_silenced,
+    reason_of,
+    reason_unidentified,
+)
 
 Pixels = UInt8[NDArray[np.uint8], "height width 3"]
 _ORIENTATION = 274
@@ -29,47 +34,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 Photo = str | PathLike[str] | Image.Image | NDArray[np.uint8]
-
-
-class PhotoError(ValueError):
-    """A file that gives no photo.
-
-    Attributes:
-        reason: one line for a person, such as ``"truncated"``; it does not repeat the file's name.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = " ".join(reason.split())[:300]
-        super().__init__(self.reason)
-
-
-def reason_of(error: Exception) -> str:
-    """What Pillow, or the system, meant by an error."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror}"
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    if isinstance(error, Image.DecompressionBombError):
-        pixels = int((re.findall(r"\d+", str(error)) or [0])[0])
-        return f"too large: {pixels:,} pixels, the limit is {2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
-    message = str(error) or type(error).__name__
-    cut = isinstance(error, EOFError) or re.search(
-        "truncated|not enough|unexpected end|expected to read", message, re.I
-    )
-    return f"truncated: {message}" if cut else f"truncated or damaged: {message}"
-
-
-def reason_unidentified(prefix: bytes, formats: list[str]) -> str:
-    """Why none of ``formats`` took a file that starts with ``prefix``."""
-    for name in formats:
-        accept = Image.OPEN[name][1]
-        with suppress(Exception):
-            if accept is not None and accept(prefix) is True:
-                return f"truncated, damaged or of an unsupported kind ({name})"
-    return "not an image that Pillow can read"
-
-
-__all__ = ["Pixels", "PhotoError", "read_photo"]
+__all__ = ["PhotoError", "Pixels", "read_photo"]
 
 
 def read_photo(path: str | Path) -> Pixels:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphpool.checks import check_count
-from segmentation.data.decode import PhotoError, read_photo
-from segmentation.data.formats import pillow_silenced
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError, pillow_silenced
 from segmentation.data.photos import PhotoFile
 
 

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from graphpool.checks import check_count, describe
 from segmentation.config.views import ViewSettings
-from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile
 from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene
@@ -27,7 +28,7 @@ class PhotoSource(Protocol):
         ...
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """One photo, ``[H, W, 3]``, sRGB; :class:`~segmentation.data.decode.PhotoError` where there is none."""
+        """One photo, ``[H, W, 3]``, sRGB; :class:`~segmentation.data.formats.PhotoError` where there is none."""
         ...
 
     def name(self, index: int) -> str:

@@ -12,9 +12,9 @@ from segmentation.base.replace_file import replacing
 from segmentation.base.wording import first_line
 from segmentation.config.load import to_yaml
 from segmentation.config.training import TrainSettings
-from segmentation.training.checkpoint import _LISTED
 
-CHECKPOINT, MODEL, SETTINGS = "checkpoint.pt", "model.safetensors", "config.yaml"
+MODEL, SETTINGS = "model.safetensors", "config.yaml"
+_LISTED = 3  # names in a message
 
 
 def load_states(parts: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> None:

@@ -1,4 +1,4 @@
-"""What the clusters of a model stand for: names, kinds, and the file that somebody edits."""
+"""What the clusters of a model stand for: classes, names, kinds."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64, Integer
 
-from segmentation.base.inputs import loaded_json
+from segmentation.base.inputs import check_integers, loaded_json
 from segmentation.base.replace_file import replacing
-from segmentation.evaluation.metrics.mapping import _check_counts
 
 _KINDS = ("thing", "stuff", None)
 _FIELDS = ("class", "name", "kind")
@@ -97,7 +96,7 @@ class ClusterMapping:
         Raises:
             ValueError: a cluster stands for a class that the table does not have.
         """
-        _check_counts(counts)
+        check_counts(counts)
         columns = self._classes(counts.shape[1] - 1)
         if columns.max(initial=-1) >= len(counts):
             raise ValueError(f"'counts' must have the class {columns.max()} of the mapping, got {len(counts)} classes")
@@ -204,3 +203,12 @@ class NamedClusters:
         object.__setattr__(self, "names", tuple(names))
         object.__setattr__(self, "same", tuple(same))
         object.__setattr__(self, "is_thing", {cluster: kind == "thing" for cluster, kind in kinds.items()})
+
+
+def check_counts(counts: np.ndarray) -> None:
+    """Refuses what is no table of counts ``[classes, clusters + 1]``."""
+    check_integers("counts", counts)
+    if counts.ndim != 2 or 0 in counts.shape:
+        raise ValueError(f"'counts' must be a table [classes, clusters + 1], got shape {list(counts.shape)}")
+    if counts.min() < 0:
+        raise ValueError(f"'counts' must hold numbers from 0 on, got {counts.min()}")

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from segmentation.base.interruption import interruptible
 from segmentation.base.stage_costs import StageCosts
-from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile, PhotoList
 from segmentation.data.prefetch import Decoded, prefetch
 from segmentation.export.coco_files import numbered_annotations, numbered_images

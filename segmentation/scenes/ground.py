@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.scenes.shapes import Plane
 from segmentation.scenes.textures import Colours, Ground, grass, sand, sky, water
-from segmentation.scenes.things import Plane
 
 STUFF: tuple[tuple[str, Ground], ...] = (("sky", sky), ("grass", grass), ("water", water), ("sand", sand))
 _SMALLEST = 0.06  # of the photo

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segmentation.scenes.things import Plane
+from segmentation.scenes.shapes import Plane
 
 Colour = NDArray[np.float32]
 Colours = NDArray[np.float32]

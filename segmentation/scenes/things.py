@@ -1,67 +1,21 @@
-"""Places and paints the things of a generated scene."""
+"""The things of a generated scene: where they are, what of them is seen, and their colours."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.scenes import shapes, textures
+from segmentation.scenes.shapes import Outline, Plane
 from segmentation.scenes.textures import Colours, Texture
 
-Plane = NDArray[np.floating[Any]]
-Outline = Callable[[Plane, Plane], Plane]
 _FEWEST, _MOST = 2, 7
 _TRIES = 5  # for each thing
 _LEAST_PIXELS, _LEAST_SHARE = 20, 0.2  # of a thing that must be seen
 _TOGETHER = 0.25  # of the things stand beside one of their class
 _FADED = 0.6  # most that a thing takes on of the colour behind it
-
-
-def disc(x: Plane, y: Plane) -> Plane:
-    """The unit circle."""
-    return np.hypot(x, y) - 1
-
-
-def ring(x: Plane, y: Plane) -> Plane:
-    """The unit circle with a round hole."""
-    return np.abs(np.hypot(x, y) - 0.73) - 0.27
-
-
-def box(x: Plane, y: Plane) -> Plane:
-    """A square."""
-    return np.maximum(np.abs(x), np.abs(y)) - 0.7
-
-
-def cross(x: Plane, y: Plane) -> Plane:
-    """Two bars at right angles."""
-    across, down = np.abs(x), np.abs(y)
-    return np.minimum(np.maximum(across - 0.94, down - 0.32), np.maximum(across - 0.32, down - 0.94))
-
-
-def triangle(x: Plane, y: Plane) -> Plane:
-    """An equilateral triangle."""
-    return _spiked(x, y, points=3, inner=0.5)
-
-
-def star(x: Plane, y: Plane) -> Plane:
-    """A star of five points."""
-    return _spiked(x, y, points=5, inner=0.48)
-
-
-def _spiked(x: Plane, y: Plane, points: int, inner: float) -> Plane:
-    """Corners on the unit circle and, halfway between their angles, at the radius ``inner``, joined by straight lines.
-
-    All edges are mirror images of the one from (1, 0) to the first inner corner, so points are folded onto its side.
-    """
-    wedge = math.pi / points
-    angle = np.abs((np.arctan2(x, -y) + wedge) % (2 * wedge) - wedge)
-    radius = np.hypot(x, y)
-    corner_x, corner_y = inner * math.cos(wedge), inner * math.sin(wedge)
-    along, across = radius * np.cos(angle), radius * np.sin(angle)
-    return ((along - 1) * corner_y + across * (1 - corner_x)) / math.hypot(corner_y, 1 - corner_x)
 
 
 class ThingClass(NamedTuple):

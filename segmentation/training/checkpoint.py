@@ -14,8 +14,8 @@ from graphpool.checks import describe
 from segmentation.base.replace_file import replacing
 from segmentation.base.wording import first_line
 
+CHECKPOINT = "checkpoint.pt"
 _PLAIN = (int, float, str, bool, type(None))
-_LISTED = 3  # names in a message
 _CHANGES = 8
 _UNFINISHED = re.compile(r"\.(\d+)\..+")  # as replace_file.replacing names them
 

@@ -15,10 +15,10 @@ from segmentation.config.load import load_training, to_plain, to_yaml
 from segmentation.config.training import TrainSettings
 from segmentation.config.views import ViewSettings
 from segmentation.data.views import Sample
-from segmentation.models.files import CHECKPOINT, MODEL, SETTINGS, load_model_state, load_states, save_model
+from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_states, save_model
 from segmentation.models.universal_model import UniversalModel
 from segmentation.training.batches import TrainBatches
-from segmentation.training.checkpoint import check_same, load_checkpoint, remove_leftovers, save_checkpoint
+from segmentation.training.checkpoint import CHECKPOINT, check_same, load_checkpoint, remove_leftovers, save_checkpoint
 from segmentation.training.distributed import Processes
 from segmentation.training.log import TrainLog
 from segmentation.training.panels import training_panel

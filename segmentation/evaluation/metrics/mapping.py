@@ -11,8 +11,7 @@ from jaxtyping import Bool, Integer
 from scipy.optimize import linear_sum_assignment
 
 from graphpool.checks import check_choice
-from segmentation.base.inputs import check_integers
-from segmentation.prediction.clusters import ClusterMapping, MappedCluster
+from segmentation.prediction.clusters import ClusterMapping, MappedCluster, check_counts
 
 RULES = ("hungarian", "hungarian+argmax", "vote")
 MOST = 65535  # clusters
@@ -56,7 +55,7 @@ def fit_mapping(
         1
     """
     check_choice("rule", rule, RULES)
-    _check_counts(counts)
+    check_counts(counts)
     num_classes = len(counts)
     for name, values in (("names", names), ("is_thing", is_thing)):
         if values is not None and len(values) != num_classes:
@@ -97,11 +96,3 @@ def check_clusters(where: str, labels: Iterable[object]) -> int:
             raise ValueError(f"{where}: clusters must be whole numbers from 0 to {MOST - 1}, got {label!r}")
         highest = max(highest, label)
     return highest + 1
-
-
-def _check_counts(counts: np.ndarray) -> None:
-    check_integers("counts", counts)
-    if counts.ndim != 2 or 0 in counts.shape:
-        raise ValueError(f"'counts' must be a table [classes, clusters + 1], got shape {list(counts.shape)}")
-    if counts.min() < 0:
-        raise ValueError(f"'counts' must hold numbers from 0 on, got {counts.min()}")

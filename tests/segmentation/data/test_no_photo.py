@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError
 from segmentation.data.photos import find_photos
 from tests.segmentation.data.samples import RGB, RNG, reason, saved, smooth
 

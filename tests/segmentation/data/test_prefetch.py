@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile, find_photos
 from segmentation.data.prefetch import prefetch
 from tests.segmentation.data.samples import RGB, Pixels, saved

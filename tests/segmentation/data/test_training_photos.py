@@ -8,7 +8,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from segmentation.config.views import ViewSettings
-from segmentation.data.decode import PhotoError
+from segmentation.data.formats import PhotoError
 from segmentation.data.order import SampleOrder
 from segmentation.data.photos import find_photos
 from segmentation.data.training_photos import PhotoFolder, SceneSource, TrainingPhotos

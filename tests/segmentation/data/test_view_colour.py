@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from segmentation.data import view_colour
+from segmentation.data import views as view_colour
 from segmentation.data.views import change_colours
 from segmentation.scenes.scene import make_scene
 

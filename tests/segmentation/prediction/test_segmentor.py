@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.data.decode import PhotoError
+from segmentation.data.formats import PhotoError
 from segmentation.prediction.clusters import read_mapping
 from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from segmentation.models.files import CHECKPOINT, SETTINGS
+from segmentation.models.files import SETTINGS
 from segmentation.models.universal_model import UniversalModel
-from segmentation.training.checkpoint import load_checkpoint
+from segmentation.training.checkpoint import CHECKPOINT, load_checkpoint
 from tests.segmentation.training.tiny import start, tiny
 
 SETTINGS_OF_BOTH = tiny("optimizer.steps=50", "run={save_every: 1, panels_every: 1000}")
