@@ -16,7 +16,7 @@ from benchmarks.record import Row
 from benchmarks.run import Run
 from segmentation.config import load_training
 from segmentation.evaluation.scene_exam import SceneExam
-from segmentation.teaching.found_masks import predicted_masks
+from segmentation.prediction.queries import predicted_masks
 from segmentation.training.distributed import Processes
 from segmentation.training.run import TrainRun
 

@@ -13,7 +13,7 @@ from segmentation import load_preset
 from segmentation.export.coco_files import coco_annotations
 from segmentation.segments.grouping import Candidates
 from segmentation.segments.pixel_masks import enlarged_masks
-from segmentation.segments.score import Cues
+from segmentation.segments.score import Cues, SegmentScore
 from segmentation.segments.segment import PhotoMasks, encode_masks
 from segmentation.segments.selection import find_segments
 
@@ -58,7 +58,9 @@ def as_ours(
         tokens.new_zeros(count, 1),
         torch.zeros(1, *masks.shape[1:], dtype=torch.long),
     )
-    segments = find_segments("instance", candidates, tokens, _pixels(photo), settings, score or settings.score)
+    segments = find_segments(
+        "instance", candidates, tokens, _pixels(photo), settings, score or SegmentScore(settings.score)
+    )
     height, width = photo.shape[:2]
     return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
 

@@ -1,4 +1,4 @@
-"""How masks are made from photos."""
+"""How masks are made from photos, and what ranks them."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -6,7 +6,33 @@ from itertools import pairwise
 from graphpool.checks import check_choice, check_count, check_number, describe
 from graphpool.online import FEATURES
 from graphpool.state import CENTERS
-from segmentation.segments.score import SegmentScore
+
+KINDS = ("instance", "semantic")
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """Powers of the cues that rank segments, see :class:`~segmentation.segments.score.SegmentScore`.
+
+    Attributes:
+        area: of the share of the photo.
+        whole: of the share of the photo's sides that it does not touch; higher where large regions go on beyond the
+            border than where things are large.
+        crispness: of how well its edge lies on an edge of the photo.
+        unlike: of how little it looks like what lies along the border.
+
+    Raises:
+        TypeError, ValueError: a power that is no number, or negative.
+    """
+
+    area: float = 0.5
+    whole: float = 1.0
+    crispness: float = 4.0
+    unlike: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            check_number(f"score.{name}", getattr(self, name), 0, float("inf"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +77,7 @@ class MaskSettings:
     max_overlap: float
     max_share: float
     refine: bool
-    score: SegmentScore = field(default_factory=SegmentScore)
+    score: ScoreSettings = field(default_factory=ScoreSettings)
     snap: float | None = None
     snap_overlap: float | None = None
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from graphpool.checks import check_choice, check_count, check_number, describe
-from segmentation.segments.segment import KINDS
+from segmentation.config.masks import KINDS
 
 TARGETS = ("score", "one")
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
@@ -15,12 +17,13 @@ from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, Pr
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix, semantic_scores
 from segmentation.prediction.clusters import ClusterMapping
 from segmentation.prediction.panoptic import Panoptic, panoptic_merges, semantic_map
-from segmentation.prediction.query_masks import QueryMasks, query_segments
+from segmentation.prediction.queries import _FINITE, QueryMasks
+from segmentation.prediction.query_segments import query_segments
 from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
 from segmentation.segments.segment import Segment
+from segmentation.teaching.teacher import Teacher
 
 Find = Callable[[Tensor], Sequence[QueryMasks]]  # of photos [B, 3, side, side] in [0, 1]
-
 _SEED = 10**9  # of scenes that nothing is trained on
 _FITTED, _SCORED = 48, 96
 _BATCH = 8
@@ -187,3 +190,26 @@ def _as_coco(
         ]
     truth = {"images": images, "categories": [{"id": 1, "name": "thing"}], "annotations": objects}
     return truth, {"images": images, "annotations": results}
+
+
+@torch.no_grad()
+def pooled_masks(teacher: Teacher, pixels: Float[Tensor, "batch 3 side side"]) -> list[QueryMasks]:
+    """The segments that the teacher makes by pooling, with the clusters that its head gives them.
+
+    Args:
+        teacher: of a run.
+        pixels: its views, in [0, 1].
+    """
+    found = []
+    for photo in teacher.segments(pixels, teacher.model.encoder.keys(pixels)):
+        kinds = list(photo.values())
+        side = max(own.masks.size(-1) for own in kinds)  # a kind without segments has masks of another size
+        masks = torch.cat([_sized(own.masks, side) for own in kinds]).clamp(_FINITE, 1 - _FINITE)
+        clusters = teacher.model.head(teacher.features(torch.cat([own.means for own in kinds]))).argmax(1)
+        scores = torch.cat([own.scores for own in kinds])
+        found.append(QueryMasks(masks.logit(), scores, clusters, len(photo["instance"].scores)))
+    return found
+
+
+def _sized(masks: Tensor, side: int) -> Tensor:
+    return F.interpolate(masks[None], (side, side))[0] if len(masks) else masks.new_zeros(0, side, side)

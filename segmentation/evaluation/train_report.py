@@ -10,9 +10,9 @@ from PIL import Image
 from rich.table import Table
 
 from segmentation.config.load import to_yaml
-from segmentation.evaluation.scene_exam import SceneExam, SceneScores
+from segmentation.evaluation.scene_exam import SceneExam, SceneScores, pooled_masks
 from segmentation.export.training_page import write_training_page
-from segmentation.teaching.found_masks import pooled_masks, predicted_masks
+from segmentation.prediction.queries import predicted_masks
 from segmentation.teaching.teacher import Teacher
 from segmentation.training.log import read_log
 from segmentation.training.run import TrainRun, first_student

@@ -15,8 +15,8 @@ import numpy as np
 
 from graphpool.checks import check_count
 from segmentation.base.replace_file import replacing
+from segmentation.config.masks import KINDS
 from segmentation.export.photo_record import jpeg, photo_record
-from segmentation.segments.segment import KINDS
 
 SCRIPTS = (
     "dom.js",

@@ -10,9 +10,10 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from pycocotools import mask as rle
 
+from segmentation.config.masks import KINDS
 from segmentation.export.colours import tree_colours
 from segmentation.export.overlay import shrink
-from segmentation.segments.segment import KINDS, decode_mask
+from segmentation.segments.segment import decode_mask
 
 
 def photo_record(

@@ -14,12 +14,13 @@ from graphpool.state import unit_tokens
 from segmentation.base.device import choose_device, choose_dtype
 from segmentation.base.stage_costs import StageCosts
 from segmentation.config import MaskSettings, load_preset
+from segmentation.config.masks import KINDS
 from segmentation.data.decode import Photo, photo_arrays
 from segmentation.data.resize import resize_photo, token_grid
 from segmentation.models.encoder import TokenEncoder, encode_photos
 from segmentation.segments.grouping import Candidates, hierarchy_candidates, make_pool
-from segmentation.segments.score import Cues
-from segmentation.segments.segment import KINDS, PhotoMasks, Segment
+from segmentation.segments.score import Cues, SegmentScore
+from segmentation.segments.segment import PhotoMasks, Segment
 from segmentation.segments.selection import find_segments
 
 
@@ -77,7 +78,7 @@ class PseudoMasker:
         self.encoder = encoder.to(self.device, self.dtype).eval()
         self.costs = StageCosts(self.device)
         settings = self.settings
-        self.score = settings.score if score is None else score
+        self.score = SegmentScore(settings.score) if score is None else score
         self.pool = make_pool(settings)
 
     @property

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int16, Int32
 from scipy.ndimage import find_objects
 from torch import Tensor
 
-from segmentation.prediction.query_masks import QueryMasks
+from segmentation.prediction.queries import QueryMasks
 from segmentation.segments.pixel_masks import enlarged_masks
 from segmentation.segments.segment import Segment
 

@@ -24,8 +24,8 @@ from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_st
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.clusters import ClusterMapping, NamedClusters
 from segmentation.prediction.panoptic import Prediction, panoptic_merge, semantic_map
-from segmentation.prediction.query_masks import QueryMasks, query_score, query_segments
-from segmentation.teaching.found_masks import predicted_masks
+from segmentation.prediction.queries import QueryMasks, predicted_masks, query_score
+from segmentation.prediction.query_segments import query_segments
 
 
 class Segmentor:

@@ -12,7 +12,6 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 Rle = dict[str, Any]  # compressed: {"size": [height, width], "counts": bytes}
-KINDS = ("instance", "semantic")
 
 
 def encode_masks(masks: Bool[Tensor, "masks height width"]) -> list[Rle]:

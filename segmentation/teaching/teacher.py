@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.grouping import Candidates, photo_tokens, pooled_photos
+from segmentation.segments.score import SegmentScore
 from segmentation.segments.selection import choose_segments
 
 
@@ -106,6 +107,8 @@ class Teacher(nn.Module):
             empty = tokens.new_zeros(0)
             means = tokens.new_zeros(0, tokens.size(1))
             return TeacherSegments(tokens.new_zeros(0, rows, columns), empty, means, candidates.levels)
-        chosen = choose_segments(candidates, tokens, photo, self.settings.masks, self.settings.masks.score, most)
+        chosen = choose_segments(
+            candidates, tokens, photo, self.settings.masks, SegmentScore(self.settings.masks.score), most
+        )
         values = candidates.features[chosen.selection.index]
         return TeacherSegments(chosen.seen, chosen.scores, values[:, :-1] / values[:, -1:], chosen.selection.levels)

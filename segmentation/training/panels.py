@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from segmentation.config.masks import KINDS
 from segmentation.data.views import Sample
 from segmentation.export.picture_grid import masks_over, panel
-from segmentation.prediction.query_masks import query_segments
-from segmentation.segments.segment import KINDS
-from segmentation.teaching.found_masks import predicted_masks
+from segmentation.prediction.queries import predicted_masks
+from segmentation.prediction.query_segments import query_segments
 from segmentation.teaching.teacher import Teacher
 
 TITLES = ("photo", "OAP: instances", "OAP: semantic", "predicted: instances", "predicted: semantic")

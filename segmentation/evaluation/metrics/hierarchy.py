@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from segmentation.base.wording import counted, some_of
+from segmentation.config.masks import KINDS
 from segmentation.evaluation.metrics.hierarchy_files import files_by_stem, read_annotators, read_boundaries, read_levels
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
-from segmentation.segments.segment import KINDS
 
 
 def evaluate_hierarchies(

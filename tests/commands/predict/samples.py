@@ -11,7 +11,7 @@ from torch import Tensor
 from segmentation.config import TrainSettings, load_training
 from segmentation.models.files import save_model
 from segmentation.models.universal_model import UniversalModel
-from segmentation.prediction.query_masks import QueryMasks
+from segmentation.prediction.queries import QueryMasks
 
 NUM_CLUSTERS = 9
 _TINY = (

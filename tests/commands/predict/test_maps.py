@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from segmentation.prediction.panoptic import Panoptic, panoptic_merge, semantic_map
-from segmentation.prediction.query_masks import QueryMasks
+from segmentation.prediction.queries import QueryMasks
 from tests.commands.predict.samples import large, random_found
 
 SIZE = (37, 50)

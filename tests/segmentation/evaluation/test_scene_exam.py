@@ -8,7 +8,7 @@ from torch import Tensor
 from segmentation.config import load_training
 from segmentation.evaluation import scene_exam
 from segmentation.evaluation.scene_exam import SceneExam
-from segmentation.prediction.query_masks import QueryMasks
+from segmentation.prediction.queries import QueryMasks
 from segmentation.scenes.scene import CATEGORIES, Scene
 
 SIDE = 64

@@ -3,10 +3,9 @@ import torch
 import torch.nn.functional as F
 
 from segmentation.models.universal_model import UniversalModel
-from segmentation.prediction.query_masks import query_geometry
+from segmentation.prediction.queries import predicted_masks, query_geometry
 from segmentation.segments.pixel_masks import GuidedFilter
 from segmentation.segments.score import SegmentScore, segment_cues
-from segmentation.teaching.found_masks import predicted_masks
 from tests.commands.predict.samples import tiny_settings
 
 GRID = 6, 9
@@ -45,5 +44,5 @@ def test_it_ranks_what_a_model_finds() -> None:
         keys = model(pixels).keys
     for own, photo, key in zip(found, pixels, keys, strict=True):
         tokens = F.normalize(key - key.mean(0), dim=1)
-        geometry = query_geometry(own.logits, tokens, GRID, photo, settings.masks.score)
+        geometry = query_geometry(own.logits, tokens, GRID, photo, SegmentScore(settings.masks.score))
         torch.testing.assert_close(own.geometry, geometry, rtol=1e-3, atol=1e-4)

@@ -6,10 +6,10 @@ from torch import Tensor
 from graphpool import OnlineAgglomerativePooling, grid_graph
 from segmentation.config import load_preset
 from segmentation.models.universal_model import UniversalModel
+from segmentation.prediction.queries import predicted_masks
 from segmentation.prediction.snap import nearest_segments, snap_level, snapped_masks
 from segmentation.segments.grouping import pooled_photos
 from segmentation.segments.soft_masks import soft_masks
-from segmentation.teaching.found_masks import predicted_masks
 from tests.commands.predict.samples import tiny_settings
 from tests.segmentation.segments.samples import unit_tokens
 

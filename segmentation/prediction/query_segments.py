@@ -1,61 +1,20 @@
-"""Turns the queries of a trained model into scored masks."""
+"""Turns the masks of queries into the segments of a photo."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
-from segmentation.segments.score import SegmentScore, segment_cues
-from segmentation.segments.segment import KINDS, Rle, Segment, encode_masks
-from segmentation.segments.selection import CELL, select_segments
+from segmentation.config.masks import KINDS
+from segmentation.prediction.queries import QueryMasks, query_score
+from segmentation.segments.pixel_masks import pixel_masks
+from segmentation.segments.segment import Rle, Segment, encode_masks
+from segmentation.segments.selection import select_segments
 
 _FAINT = 0.02  # the guided filter leaves out parts of the photo where a mask is zero
 _HELD = 0.9  # share of a segment that lies in its parent
-
-
-@dataclass(frozen=True)
-class QueryMasks:
-    """What the queries find in one photo; instance queries first, then semantic ones.
-
-    Attributes:
-        logits: of the masks, on a grid over the photo, ``[Q, rows, columns]``.
-        objectness: in (0, 1), ``[Q]``.
-        clusters: of each, ``[Q]``.
-        num_instance: number of instance queries.
-        geometry: how much each mask looks like a thing of its own, in (0, 1]
-            (:func:`~segmentation.prediction.query_masks.query_geometry`); ``None`` for all alike.
-        thingness: how much what is in its cluster looks like things, in (0, 1]; ``None`` for all alike.
-    """
-
-    logits: Float[Tensor, "queries rows columns"]
-    objectness: Float[Tensor, " queries"]
-    clusters: Int[Tensor, " queries"]
-    num_instance: int
-    geometry: Float[Tensor, " queries"] | None = None
-    thingness: Float[Tensor, " queries"] | None = None
-
-    def of_kind(self, kind: str) -> slice:
-        """Where the queries of one kind stand."""
-        return slice(0, self.num_instance) if kind == KINDS[0] else slice(self.num_instance, None)
-
-
-def query_score(found: QueryMasks) -> Float[Tensor, " queries"]:
-    """Objectness times the mean probability inside the mask, Mask2Former's ranking of instances; 0 for empty masks.
-
-    Where they are known, the geometry of the mask and the square of the thingness of the cluster count as well, and of
-    the objectness only the root.
-    """
-    inside = found.logits > 0
-    confidence = (found.logits.sigmoid() * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
-    if found.geometry is None:
-        return found.objectness * confidence
-    score = found.objectness.sqrt() * confidence * found.geometry
-    return score if found.thingness is None else score * found.thingness.square()
 
 
 def query_segments(
@@ -139,40 +98,3 @@ def _parents(rles: Sequence[Rle], areas: Sequence[int]) -> list[int | None]:
         holders = [other for other in held[place].nonzero()[0].tolist() if areas[other] > area]
         parents.append(min(holders, key=lambda other: areas[other], default=None))
     return parents
-
-
-def query_geometry(
-    logits: Float[Tensor, "queries rows columns"],
-    tokens: Float[Tensor, "tokens channels"],
-    grid: tuple[int, int],
-    photo: Float[Tensor, "3 height width"],
-    score_of: SegmentScore | None = None,
-) -> Float[Tensor, " queries"]:
-    """The score that segments of pooling get, of the masks of queries: by tokens, border, size and edges.
-
-    Args:
-        logits: of the masks, on any grid over the photo.
-        tokens: unit features of the photo's tokens, centred as for grouping.
-        grid: their rows and columns.
-        photo: in [0, 1], on the device of the masks.
-        score_of: scores them by their cues; the default one without.
-
-    Returns:
-        In (0, 1]; of masks that have no token by more than half, the least there is.
-
-    Example:
-        >>> import torch
-        >>> logits = torch.tensor([[[-9.0, 9.0, -9.0]] * 3, [[9.0, 9.0, 9.0]] * 3])
-        >>> tokens = torch.eye(2)[[0, 1, 0] * 3]  # the column in the middle differs from what is beside it
-        >>> column, everything = query_geometry(logits, tokens, (3, 3), torch.rand(3, 12, 12))
-        >>> bool(column > everything)
-        True
-    """
-    if not len(logits):
-        return logits.new_zeros(0).float()
-    shares = F.adaptive_avg_pool2d(logits.float().sigmoid()[None], grid)[0]
-    size = CELL * grid[0], CELL * grid[1]
-    small = F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0]
-    masks = shares > 0.5
-    levels = masks.new_ones(len(masks), 1)
-    return (score_of or SegmentScore())(segment_cues(masks, levels, tokens, filter_by_photo(shares, small)))
