@@ -4,8 +4,9 @@ Every layer scores edges, groups nodes, reduces their features and connects what
 :class:`Pooled`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from graphpool.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from graphpool.agglomerative import AgglomerativePool
@@ -23,6 +24,27 @@ if TYPE_CHECKING:
     from graphpool.state import AffinityState
     from graphpool.tree import MergeTree
     from graphpool.vote import token_vote
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "graphpool.agglomerative": ("AgglomerativePool",),
+            "graphpool.component": ("ComponentPool",),
+            "graphpool.components": ("Components", "connected_components"),
+            "graphpool.contract": ("contract_edges",),
+            "graphpool.graphs": ("complete_graph", "grid_graph"),
+            "graphpool.hierarchy": ("Hierarchy", "Level"),
+            "graphpool.online": ("OnlineAgglomerativePooling",),
+            "graphpool.partition": ("Partition",),
+            "graphpool.pooled": ("Pooled",),
+            "graphpool.scores": ("CosineEdgeScore", "LinearEdgeScore"),
+            "graphpool.segment": ("segment_mean", "segment_sum"),
+            "graphpool.similarity": ("affinity_similarity", "affinity_similarity_pairs", "feature_similarity"),
+            "graphpool.state": ("AffinityState",),
+            "graphpool.tree": ("MergeTree",),
+            "graphpool.vote": ("token_vote",),
+        },
+    )
 
 __all__ = [
     "AffinityState",
@@ -48,41 +70,3 @@ __all__ = [
     "segment_sum",
     "token_vote",
 ]
-
-_HOMES = {
-    "AffinityState": "graphpool.state",
-    "AgglomerativePool": "graphpool.agglomerative",
-    "ComponentPool": "graphpool.component",
-    "Components": "graphpool.components",
-    "CosineEdgeScore": "graphpool.scores",
-    "Hierarchy": "graphpool.hierarchy",
-    "Level": "graphpool.hierarchy",
-    "LinearEdgeScore": "graphpool.scores",
-    "MergeTree": "graphpool.tree",
-    "OnlineAgglomerativePooling": "graphpool.online",
-    "Partition": "graphpool.partition",
-    "Pooled": "graphpool.pooled",
-    "affinity_similarity": "graphpool.similarity",
-    "affinity_similarity_pairs": "graphpool.similarity",
-    "complete_graph": "graphpool.graphs",
-    "connected_components": "graphpool.components",
-    "contract_edges": "graphpool.contract",
-    "feature_similarity": "graphpool.similarity",
-    "grid_graph": "graphpool.graphs",
-    "segment_mean": "graphpool.segment",
-    "segment_sum": "graphpool.segment",
-    "token_vote": "graphpool.vote",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first asked for, so that the package itself is imported in no time."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    """Lists what is imported already and the public names."""
-    return sorted({*globals(), *__all__})

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,17 @@ def test_no_circles(package: str) -> None:
 
     for name in sorted(names - packages):
         visit(name)
+
+
+@pytest.mark.parametrize("package", ["graphpool", "segmentation", "segmentation.evaluation.metrics"])
+def test_public_names_are_those_that_type_checkers_see(package: str) -> None:
+    found = import_module(package)
+    tree = ast.parse(Path(str(found.__file__)).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.col_offset]
+    seen = {alias.name: node.module for node in imports for alias in node.names}
+    assert sorted(seen) == sorted(found.__all__)
+    assert set(found.__all__) <= set(dir(found))
+    for name, module in seen.items():
+        assert getattr(found, name) is getattr(import_module(str(module)), name)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        found.nothing  # noqa: B018
