@@ -12,8 +12,8 @@ from torch import Tensor
 
 from segmentation import MaskSettings, PseudoMasker, TokenEncoder
 from segmentation.data.decode import read_photo
+from segmentation.data.model_input import token_grid
 from segmentation.data.photos import find_photos
-from segmentation.data.resize import token_grid
 from segmentation.evaluation.metrics.instance import evaluate_instances
 
 _PATH = click.Path(exists=True, path_type=Path)

@@ -20,7 +20,7 @@ _BLUR = (0.1, 2.0)  # radius in pixels of a view of
 _BLUR_SIDE = 224  # pixels a side
 
 
-class Views(NamedTuple):
+class ViewGroup(NamedTuple):
     """Views of one size.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sample(NamedTuple):
         index: of the photo in its data set.
         name: of the photo.
         key: a random number of 63 bits, of this sample alone, for what is drawn later.
-        whole: the global view, as the teacher sees it, ``[3, size, size]``, RGB, uint8.
+        global_view: what the teacher sees, ``[3, size, size]``, RGB, uint8.
         views: the student's views, one group a size: of the whole if there are any, then of parts.
         skipped: photos that could not be read and that this one stands in for, ``"name: reason"``.
     """
@@ -50,8 +50,8 @@ class Sample(NamedTuple):
     index: int  # type: ignore[assignment]  # which tuple has as a method
     name: str
     key: int
-    whole: UInt8[Tensor, "3 size size"]
-    views: tuple[Views, ...]
+    global_view: UInt8[Tensor, "3 size size"]
+    views: tuple[ViewGroup, ...]
     skipped: tuple[str, ...] = ()
 
 
@@ -81,7 +81,7 @@ def make_views(
     Example:
         >>> settings = ViewSettings(size=64, crop="squash", local_views=2, local_size=32)
         >>> sample = make_views(np.zeros((90, 120, 3), np.uint8), settings, index=0, name="black", seed_key=(0, 0))
-        >>> sample.whole.shape, sample.views[0].pixels.shape
+        >>> sample.global_view.shape, sample.views[0].pixels.shape
         (torch.Size([3, 64, 64]), torch.Size([2, 3, 32, 32]))
     """
     _check_photo(photo)
@@ -146,7 +146,9 @@ def _within(region: Box, box: Box, size: int) -> Box:
     )
 
 
-def _group(cut: Sequence[Image.Image], boxes: Sequence[Box], settings: ViewSettings, rng: np.random.Generator) -> Views:
+def _group(
+    cut: Sequence[Image.Image], boxes: Sequence[Box], settings: ViewSettings, rng: np.random.Generator
+) -> ViewGroup:
     pixels, flips = [], []
     for view in cut:
         flip = rng.random() < settings.flip
@@ -155,7 +157,7 @@ def _group(cut: Sequence[Image.Image], boxes: Sequence[Box], settings: ViewSetti
             _pixels(change_colours(turned, rng, jitter=settings.jitter, grey=settings.grey, blur=settings.blur))
         )
         flips.append(flip)
-    return Views(torch.from_numpy(np.stack(pixels)), torch.tensor(boxes, dtype=torch.float32), torch.tensor(flips))
+    return ViewGroup(torch.from_numpy(np.stack(pixels)), torch.tensor(boxes, dtype=torch.float32), torch.tensor(flips))
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ class Window:
     width: int
     flip: bool
 
-    def of_pixels(self, view: Float[Tensor, "channels side side"]) -> Float[Tensor, "channels height width"]:
+    def crop_pixels(self, view: Float[Tensor, "channels side side"]) -> Float[Tensor, "channels height width"]:
         """The window of a view, or of any map over it whose side is a multiple of the grid."""
         zoom = view.size(1) // self.grid
         rows = slice(zoom * self.top, zoom * (self.top + self.height))
@@ -37,11 +37,11 @@ class Window:
         cut = view[:, rows, columns]
         return cut.flip(2) if self.flip else cut
 
-    def of_tokens(self, tokens: Float[Tensor, "tokens channels"]) -> Float[Tensor, "cut channels"]:
+    def crop_tokens(self, tokens: Float[Tensor, "tokens channels"]) -> Float[Tensor, "cut channels"]:
         """The tokens of the window, row by row."""
-        return self.of_pixels(tokens.T.unflatten(1, (self.grid, self.grid))).flatten(1).T
+        return self.crop_pixels(tokens.T.unflatten(1, (self.grid, self.grid))).flatten(1).T
 
-    def of_box(self, box: Float[Tensor, "4"], flipped: bool) -> tuple[Float[Tensor, "4"], bool]:
+    def crop_box(self, box: Float[Tensor, "4"], flipped: bool) -> tuple[Float[Tensor, "4"], bool]:
         """Where the window lies and whether it is mirrored, if the view lies in a box ``(x0, y0, x1, y1)``.
 
         Args:
@@ -83,15 +83,15 @@ def random_windows(
     return windows
 
 
-def cut_tokens(
+def crop_tokens(
     windows: Sequence[Window], tokens: Float[Tensor, "views tokens channels"]
 ) -> Float[Tensor, "views cut channels"]:
     """The window of each view."""
-    return torch.stack([window.of_tokens(own) for window, own in zip(windows, tokens, strict=True)])
+    return torch.stack([window.crop_tokens(own) for window, own in zip(windows, tokens, strict=True)])
 
 
-def cut_pixels(
+def crop_pixels(
     windows: Sequence[Window], pixels: Float[Tensor, "views channels side side"]
 ) -> Float[Tensor, "views channels height width"]:
     """The window of each view."""
-    return torch.stack([window.of_pixels(own) for window, own in zip(windows, pixels, strict=True)])
+    return torch.stack([window.crop_pixels(own) for window, own in zip(windows, pixels, strict=True)])

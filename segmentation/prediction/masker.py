@@ -15,8 +15,7 @@ from segmentation.base.device import choose_device, choose_dtype
 from segmentation.base.stage_costs import StageCosts
 from segmentation.config import MaskSettings, load_preset
 from segmentation.config.masks import KINDS
-from segmentation.data.decode import Photo, photo_arrays
-from segmentation.data.resize import resize_photo, token_grid
+from segmentation.data.model_input import Photo, photo_arrays, resize_photo, token_grid
 from segmentation.models.encoder import TokenEncoder, encode_photos
 from segmentation.segments.grouping import Candidates, hierarchy_candidates, make_pool
 from segmentation.segments.score import Cues, SegmentScore

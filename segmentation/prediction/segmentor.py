@@ -18,8 +18,7 @@ from segmentation.base.stage_costs import StageCosts
 from segmentation.config.load import load_training
 from segmentation.config.prediction import prediction_settings
 from segmentation.config.training import TrainSettings
-from segmentation.data.decode import Photo, photo_arrays
-from segmentation.data.resize import resize_photo, token_grid
+from segmentation.data.model_input import Photo, photo_arrays, resize_photo, token_grid
 from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_states
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.clusters import ClusterMapping, NamedClusters

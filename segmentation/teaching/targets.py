@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from segmentation.config.training import TrainSettings
-from segmentation.data.views import Sample, Views
+from segmentation.data.views import Sample, ViewGroup
 from segmentation.data.windows import Window, random_windows
 from segmentation.teaching.matching import random_points
 from segmentation.teaching.teacher import TeacherSegments
@@ -193,8 +193,8 @@ def view_lessons(
     min_share = settings.masks.min_area / (side // patch) ** 2
     lessons = []
     for group in range(len(part[0].views)):
-        whole = [crop for sample in part for crop in _crops(sample.views[group], side)]
-        crops = [_crop_of(window, crop) for window, crop in zip(windows[group], whole, strict=True)]
+        uncropped = [crop for sample in part for crop in _crops(sample.views[group], side)]
+        crops = [_crop_of(window, crop) for window, crop in zip(windows[group], uncropped, strict=True)]
         per_photo = [len(sample.views[group].pixels) for sample in part]
         of_views = [own for own, count in zip(targets, per_photo, strict=True) for _ in range(count)]
         points = random_points(_keys(part, group), step, settings.losses.points).to(device)
@@ -204,7 +204,7 @@ def view_lessons(
     return lessons
 
 
-def _crops(views: Views, side: int) -> list[Crop]:
+def _crops(views: ViewGroup, side: int) -> list[Crop]:
     return [
         Crop(box / side, bool(flip), pixels.size(-1))
         for box, flip, pixels in zip(views.boxes, views.flips, views.pixels, strict=True)
@@ -212,7 +212,7 @@ def _crops(views: Views, side: int) -> list[Crop]:
 
 
 def _crop_of(window: Window, crop: Crop) -> Crop:
-    box, flip = window.of_box(crop.box, crop.flip)
+    box, flip = window.crop_box(crop.box, crop.flip)
     return Crop(box, flip, crop.side * max(window.height, window.width) // window.grid)
 
 

@@ -2,10 +2,10 @@
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from segmentation.config.training import TrainSettings
 from segmentation.data.order import SampleOrder
@@ -59,9 +59,11 @@ class TrainBatches:
     def starting_at(self, step: int) -> Generator[list[Sample], None, None]:
         """What this process learns from in each step from ``step`` to the last; closing it ends its workers."""
         workers = min(self.settings.run.workers, os.cpu_count() or 1)
+        optimizer = self.settings.optimizer
+        steps = range(step, optimizer.steps)
         loader = DataLoader(
             self.dataset,
-            batch_sampler=_Places(self, step),
+            batch_sampler=(self.order.batch(step, optimizer.batch_size, self.rank, self.world) for step in steps),
             num_workers=workers,
             collate_fn=list,
             persistent_workers=False,
@@ -79,16 +81,3 @@ def _leave_signals(_worker: int) -> None:
     """Signals to the whole process group are for the run, which stops its workers when it is ready."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-class _Places(Sampler[list[tuple[int, int]]]):
-    def __init__(self, batches: TrainBatches, start: int) -> None:
-        self.batches, self.start = batches, start
-
-    def __len__(self) -> int:
-        return max(self.batches.settings.optimizer.steps - self.start, 0)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        size = self.batches.settings.optimizer.batch_size
-        for step in range(self.start, self.batches.settings.optimizer.steps):
-            yield self.batches.order.batch(step, size, self.batches.rank, self.batches.world)

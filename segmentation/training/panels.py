@@ -25,13 +25,13 @@ def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndar
         teacher: of the run.
         samples: whose global views are shown.
     """
-    pixels = torch.stack([sample.whole for sample in samples]).to(teacher.key_mean.device).float() / 255
+    pixels = torch.stack([sample.global_view for sample in samples]).to(teacher.key_mean.device).float() / 255
     found = teacher.segments(pixels, teacher.model.encoder.keys(pixels))
     predicted = predicted_masks(teacher.model, pixels, teacher.settings)
     masks = teacher.settings.masks
     rows = []
     for index, sample in enumerate(samples):
-        photo = sample.whole.permute(1, 2, 0).numpy()
+        photo = sample.global_view.permute(1, 2, 0).numpy()
         row = [masks_over(photo, np.zeros((0, 1, 1), dtype=bool))]
         for own in found[index].values():
             row.append(masks_over(photo, (own.masks[:_SHOWN] > 0.5).cpu().numpy()))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from segmentation.base.stage_costs import StageCosts
 from segmentation.config.training import TrainSettings
-from segmentation.data.views import Sample, Views
-from segmentation.data.windows import Window, cut_pixels, cut_tokens
+from segmentation.data.views import Sample, ViewGroup
+from segmentation.data.windows import Window, crop_pixels, crop_tokens
 from segmentation.models.multi_scale_encoder import StageTokens
 from segmentation.models.universal_model import UniversalModel
 from segmentation.teaching.collapse import Centering, CollapseMonitor, entropies
@@ -134,15 +134,15 @@ class TrainStep(nn.Module):
         self, parts: Sequence[Sequence[Sample]], step: int
     ) -> tuple[list[list[dict[str, PhotoTargets]]], dict[str, float], str | None]:
         """The teacher's segments of each photo, with their clusters."""
-        wholes = [self._pixels([sample.whole for sample in part]) for part in parts]
+        global_views = [self._pixels([sample.global_view for sample in part]) for part in parts]
         with self._stage("teacher"):
-            keys = self.part_threads.map(lambda own: self._keys(*own), zip(parts, wholes, strict=True))
+            keys = self.part_threads.map(lambda own: self._keys(*own), zip(parts, global_views, strict=True))
             rows = sum(own.shape[0] * own.shape[1] for own in keys)
             total = sum(own.float().sum((0, 1)) for own in keys)
             *summed, count = self._sum([*_as_tensor(total).tolist(), rows])
             self.teacher.see(torch.tensor(summed, device=self.processes.device) / count)
         with self._stage("pool"):
-            found = self.part_threads.map(lambda own: self._segments(*own), zip(parts, wholes, keys, strict=True))
+            found = self.part_threads.map(lambda own: self._segments(*own), zip(parts, global_views, keys, strict=True))
         losses = self.settings.losses
         temperature = teacher_temperature(step, *losses.teacher_temperature, losses.teacher_temperature_steps)
         with self._stage("teacher"), torch.no_grad():
@@ -175,7 +175,7 @@ class TrainStep(nn.Module):
 
     def _keys(self, part: Sequence[Sample], pixels: Tensor) -> Tensor:
         if self.cache is not None:
-            return self.cache.tokens([sample.whole for sample in part], pixels).keys
+            return self.cache.tokens([sample.global_view for sample in part], pixels).keys
         with torch.no_grad(), self._autocast():
             return self.teacher.model.encoder.keys(pixels)
 
@@ -186,12 +186,12 @@ class TrainStep(nn.Module):
         def find(place: int) -> dict[str, TeacherSegments]:
             return self.teacher.segments(pixels[place : place + 1], keys[place : place + 1])[0]
 
-        return self.cache.segments([sample.whole for sample in part], find)
+        return self.cache.segments([sample.global_view for sample in part], find)
 
     def _backward(
         self,
         student: UniversalModel,
-        views: Sequence[Views],
+        views: Sequence[ViewGroup],
         windows: Sequence[Window],
         lesson: Lesson,
         divisors: Sequence[float],
@@ -202,9 +202,9 @@ class TrainStep(nn.Module):
             tokens: StageTokens | None = None
             if self.cache is not None:
                 made = self.cache.tokens([view for own in views for view in own.pixels], pixels)
-                stages = tuple(cut_tokens(windows, stage) for stage in made.stages)
-                tokens = StageTokens(cut_tokens(windows, made.keys), stages)
-            pixels = cut_pixels(windows, pixels)
+                stages = tuple(crop_tokens(windows, stage) for stage in made.stages)
+                tokens = StageTokens(crop_tokens(windows, made.keys), stages)
+            pixels = crop_pixels(windows, pixels)
             with self._autocast():
                 output = student(pixels, tokens)
         with self._stage("match and loss"):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segmentation.config.views import ViewSettings
-from segmentation.data.views import Sample, Views, make_views
+from segmentation.data.views import Sample, ViewGroup, make_views
 
 PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
 
@@ -34,7 +34,7 @@ def expected(start: float, end: float, side: int, flip: bool = False) -> Tensor:
     return centres.flip(0) if flip else centres
 
 
-def check(views: Views, region: tuple[float, float, float, float], size: int, photo: NDArray[np.uint8]) -> None:
+def check(views: ViewGroup, region: tuple[float, float, float, float], size: int, photo: NDArray[np.uint8]) -> None:
     side = views.pixels.size(-1)
     across, down = (region[2] - region[0]) / size, (region[3] - region[1]) / size
     for pixels, box, flip in zip(views.pixels, views.boxes.tolist(), views.flips.tolist(), strict=True):
@@ -68,7 +68,7 @@ def test_square_of_the_shorter_side(shape: tuple[int, int]) -> None:
     starts = []
     for number in range(8):
         made = sample(photo, settings, number)
-        x, y = shown(made.whole)
+        x, y = shown(made.global_view)
         left, top = (round(float(line[32:].mean() + line[:32].mean()) / 2 - side / 2) for line in (x, y))
         starts.append((left, top))
         for views in made.views:
@@ -81,7 +81,7 @@ def test_local_views_show_more_detail_than_the_global_view() -> None:
     photo = np.zeros((512, 512, 3), np.uint8)
     photo[:, ::4] = photo[:, 1::4] = 255
     made = sample(photo, ViewSettings(64, "square", 4, 64, max_area=0.06, **PLAIN), 0)
-    assert made.whole.float().std() < 5
+    assert made.global_view.float().std() < 5
     assert (made.views[0].pixels.float().std((1, 2, 3)) > 50).all()
 
 

@@ -55,7 +55,7 @@ def test_sources_one_after_the_other(folder: PhotoFolder) -> None:
         expected = make_views(photo, VIEWS, index=place, name=names[place], seed_key=(5, 4, place))
         found = photos[4, place]
         assert (found.index, found.name, found.skipped) == (place, names[place], ())
-        assert torch.equal(found.whole, expected.whole)
+        assert torch.equal(found.global_view, expected.global_view)
         assert same_views(found, expected)
 
 

@@ -13,7 +13,7 @@ SETTINGS = ViewSettings(size=64, crop="square", local_views=3, local_size=32, gl
 def same(first: Sample, second: Sample) -> bool:
     return (
         first.key == second.key
-        and torch.equal(first.whole, second.whole)
+        and torch.equal(first.global_view, second.global_view)
         and all(
             all(torch.equal(one, other) for one, other in zip(*views, strict=True))
             for views in zip(first.views, second.views, strict=True)
@@ -29,12 +29,12 @@ def test_what_a_sample_holds() -> None:
     sample = made(0, 1, 2)
     assert (sample.index, sample.name, sample.skipped) == (4, "scene", ())
     assert 0 <= sample.key < 2**63
-    assert sample.whole.shape == (3, 64, 64)
+    assert sample.global_view.shape == (3, 64, 64)
     everything, parts = sample.views
     assert everything.pixels.shape == (2, 3, 64, 64)
     assert parts.pixels.shape == (3, 3, 32, 32)
     assert everything.boxes.tolist() == [[0, 0, 64, 64]] * 2
-    for pixels in (sample.whole, everything.pixels, parts.pixels):
+    for pixels in (sample.global_view, everything.pixels, parts.pixels):
         assert pixels.dtype == torch.uint8
         assert pixels.min() < pixels.max()
 
@@ -67,7 +67,7 @@ def test_the_photo_stays_as_it_is() -> None:
 def test_the_global_view_keeps_its_colours() -> None:
     changed = ViewSettings(96, "square", 1, 32, flip=1, jitter=1, grey=1, blur=1)
     sample = made(0, settings=changed)
-    assert torch.equal(sample.whole, torch.from_numpy(PHOTO).permute(2, 0, 1))
+    assert torch.equal(sample.global_view, torch.from_numpy(PHOTO).permute(2, 0, 1))
 
 
 def test_flips_are_as_frequent_as_asked() -> None:
@@ -81,7 +81,7 @@ def test_tiny_photos() -> None:
         for crop in ("square", "squash"):
             settings = ViewSettings(64, crop, 4, 32, global_views=1)
             sample = make_views(np.full(shape, 200, np.uint8), settings, index=0, name="", seed_key=(0,))
-            assert torch.equal(sample.whole, torch.full((3, 64, 64), 200, dtype=torch.uint8))
+            assert torch.equal(sample.global_view, torch.full((3, 64, 64), 200, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from segmentation.config.views import WindowSettings
-from segmentation.data.windows import Window, cut_pixels, cut_tokens, random_windows
+from segmentation.data.windows import Window, crop_pixels, crop_tokens, random_windows
 
 
 def some(count: int = 200, side: float = 0.4, flip: float = 0.5, step: int = 3) -> list[Window]:
@@ -24,9 +24,9 @@ def test_pixels_and_tokens_are_cut_alike() -> None:
         windows = some(4, step=step)
         maps = torch.rand(4, 5, 12, 12)
         pixels = maps.repeat_interleave(3, 2).repeat_interleave(3, 3)
-        cut = cut_pixels(windows, pixels)
+        cut = crop_pixels(windows, pixels)
         assert torch.equal(cut, torch.stack([literal(*own, 3) for own in zip(windows, pixels, strict=True)]))
-        tokens = cut_tokens(windows, maps.flatten(2).transpose(1, 2))
+        tokens = crop_tokens(windows, maps.flatten(2).transpose(1, 2))
         expected = torch.stack([literal(*own, 1) for own in zip(windows, maps, strict=True)])
         assert torch.equal(tokens, expected.flatten(2).transpose(1, 2))
 
@@ -39,20 +39,20 @@ def test_a_box_says_where_each_token_lies(flipped: bool) -> None:
     x = box[0] + (1 - x if flipped else x) * (box[2] - box[0])  # a mirrored view shows x1 at its left edge
     places = torch.stack([x, box[1] + y * (box[3] - box[1])])
     for window in some(20):
-        own, mirrored = window.of_box(box, flipped)
+        own, mirrored = window.crop_box(box, flipped)
         across = (torch.arange(window.width) + 0.5) / window.width
         down = (torch.arange(window.height) + 0.5) / window.height
         across, down = torch.meshgrid(1 - across if mirrored else across, down, indexing="xy")
         expected = torch.stack([own[0] + across * (own[2] - own[0]), own[1] + down * (own[3] - own[1])])
-        torch.testing.assert_close(window.of_pixels(places), expected)
+        torch.testing.assert_close(window.crop_pixels(places), expected)
 
 
 def test_whole_views_stay_as_they_are_bit_for_bit() -> None:
     for window in random_windows(range(50), 7, 9, WindowSettings()):
         pixels, box = torch.rand(3, 27, 27), torch.rand(4)
-        assert torch.equal(window.of_pixels(pixels), pixels)
-        assert torch.equal(window.of_box(box, True)[0], box)
-        assert window.of_box(box, True)[1]
+        assert torch.equal(window.crop_pixels(pixels), pixels)
+        assert torch.equal(window.crop_box(box, True)[0], box)
+        assert window.crop_box(box, True)[1]
 
 
 def test_a_window_is_its_views_own() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from segmentation.config import MaskSettings, load_preset, preset_names
 from segmentation.data.decode import read_photo
 from segmentation.data.formats import PhotoError
-from segmentation.data.resize import token_grid
+from segmentation.data.model_input import token_grid
 from segmentation.models.encoder import TokenEncoder
 from segmentation.prediction.masker import PseudoMasker
 from segmentation.segments.segment import PhotoMasks

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segmentation.data.resize import resize_photo, token_grid
+from segmentation.data.model_input import resize_photo, token_grid
 
 RNG = np.random.default_rng(0)
 

@@ -39,7 +39,7 @@ def copies(module: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def whole(samples: Sequence[Sample]) -> Tensor:
-    return torch.stack([sample.whole for sample in samples]).float() / 255
+    return torch.stack([sample.global_view for sample in samples]).float() / 255
 
 
 @pytest.mark.parametrize("preset", preset_names())
