@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from segmentation.config.prediction import PredictionSettings
-from segmentation.models.files import MODEL
+from segmentation.models.files import MODEL_FILE
 from segmentation.prediction.clusters import ClusterMapping, read_mapping
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.predict_run import FORMATS, PredictRun
@@ -72,7 +72,7 @@ def predict(photos: tuple[Path, ...], model: Path, output: Path, **options: Any)
         )
         asked = {
             "model": model.resolve().name,
-            "model_sha256": sha256(model / MODEL),
+            "model_sha256": sha256(model / MODEL_FILE),
             **asdict(segmentor.prediction),
             "names": {
                 str(cluster): [named.name, named.kind]

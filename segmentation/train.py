@@ -12,7 +12,7 @@ from rich.console import Console
 from segmentation.base.device import choose_device
 from segmentation.config import TrainSettings, load_training, preset_names
 from segmentation.evaluation.train_report import write_report
-from segmentation.models.files import SETTINGS
+from segmentation.models.files import SETTINGS_FILE, load_settings
 from segmentation.training.distributed import Processes
 from segmentation.training.run import TrainRun
 from segmentation.training.step import NonFiniteLoss
@@ -104,9 +104,9 @@ def train(
 def _settings(preset: str | None, changes: list[str], resumed: Path | None) -> TrainSettings:
     """Of the preset and the changes; of the run that is resumed, if neither is given."""
     if resumed is not None and preset is None and not changes:
-        if not (resumed / SETTINGS).exists():
-            raise FileNotFoundError(f"'{resumed}' has no run to resume: there is no {SETTINGS}")
-        return load_training(resumed / SETTINGS)
+        if not (resumed / SETTINGS_FILE).exists():
+            raise FileNotFoundError(f"'{resumed}' has no run to resume: there is no {SETTINGS_FILE}")
+        return load_settings(resumed)
     return load_training(preset or "scenes", changes)
 
 

@@ -1,4 +1,4 @@
-"""Makes tokens of photos by a vision transformer."""
+"""Key features of photos from the last self-attention block of a vision transformer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,33 +11,28 @@ from segmentation.models.vit import ViT, key_projection
 
 
 class TokenEncoder(nn.Module):
-    """Key features of the last self-attention block of a timm vision transformer.
+    """Computes the keys of the last self-attention block of a timm vision transformer.
 
-    Keys of the last block tell objects apart best (TokenCut, CutLER). Only what they need is kept and computed: all
-    blocks but the last, then the last one's first norm, its key projection and, where it has one, its key norm.
-    The class token and registers take part in attention and are dropped from the result. Rotary embeddings turn keys
-    after their projection and are not applied here. Photos may have any size in multiples of the patch: position
-    embeddings are resized.
+    Keys of the last block tell objects apart best (TokenCut, CutLER). Of that block only the norm, the key projection
+    and, if there is one, the key norm are kept (see :meth:`~segmentation.models.vit.ViT.keys`). The class token and
+    registers take part in attention and are dropped from the result. Photos may have any size in multiples of the
+    patch: position embeddings are resized.
 
     Args:
-        name: a model of timm, such as ``"vit_base_patch8_224.dino"``. The tag after the dot also says which mean and
-            deviation pixels are normalised with; give it with a file of weights too.
-        weights: a file of weights (see :func:`~segmentation.models.weights.load_weights`); ``None`` takes timm's
+        name: timm's name of the model, such as ``"vit_base_patch8_224.dino"``. The tag after the dot also says which
+            mean and standard deviation pixels are normalised with; give it with a file of weights too.
+        weights: file of weights (see :func:`~segmentation.models.weights.load_weights`); ``None`` takes timm's
             pretrained ones from its hub.
         init: ``"pretrained"``, or ``"random"`` to train from nothing. Never random unless asked for.
 
     Attributes:
-        name: as given.
+        name: timm's name of the model.
         patch_size: side of a token in pixels.
         channels: width of the keys.
-        mean, std: of the pixels that the model was trained with, ``[3, 1, 1]``.
+        mean, std: mean and standard deviation that pixels are normalised with, ``[3, 1, 1]``.
 
     Raises:
-        TypeError: ``name`` is no str.
-        ValueError: no such model, one without ``attn.qkv`` after a norm in its last block or of a fixed photo size, no
-            pretrained weights for it in timm, or a file of weights that does not fit.
-        FileNotFoundError: ``weights`` does not exist.
-        ConnectionError: timm's pretrained weights cannot be reached.
+        TypeError, ValueError, FileNotFoundError, ConnectionError: see :class:`~segmentation.models.vit.ViT`.
 
     Example:
         >>> encoder = TokenEncoder("vit_tiny_patch16_224", init="random")
@@ -54,32 +49,30 @@ class TokenEncoder(nn.Module):
         self.norm, self.key = last.norm1, _key_layer(last.attn.qkv)
         self.key_norm = getattr(last.attn, "k_norm", nn.Identity())  # EvaAttention of timm < 1.0.16 has none
         self.num_heads = int(last.attn.num_heads)
-        self.channels = self.vit.key_channels
-        self.patch_size = self.vit.patch_size
+        self.channels, self.patch_size = self.vit.key_channels, self.vit.patch_size
         self.eval()
 
     @property
     def mean(self) -> Tensor:
-        """Of the pixels that the model was trained with."""
+        """Mean of the pixels that the model was trained with."""
         return self.vit.mean
 
     @property
     def std(self) -> Tensor:
-        """Of the pixels that the model was trained with."""
+        """Standard deviation of the pixels that the model was trained with."""
         return self.vit.std
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """Keys of a batch of photos of one size.
+        """Computes the keys of photos of one size.
 
         Args:
-            pixels: RGB in [0, 1], ``[batch, 3, height, width]``, height and width multiples of the patch.
+            pixels: RGB in [0, 1], height and width multiples of the patch.
 
         Returns:
             ``[batch, height / patch * width / patch, channels]``, row by row, in the dtype of the encoder.
 
         Raises:
-            TypeError: ``pixels`` is no floating point tensor.
-            ValueError: it has no 4 dimensions, no 3 channels, or a size that is no multiple of the patch.
+            TypeError, ValueError: see :meth:`~segmentation.models.vit.ViT.normalised`.
         """
         tokens, rotary = self.vit.embed(self.vit.normalised(pixels))
         for index in range(self.vit.depth):
@@ -87,28 +80,25 @@ class TokenEncoder(nn.Module):
         key = self.key(self.norm(self.vit.patches(tokens)))
         return self.key_norm(key.unflatten(2, (self.num_heads, -1))).flatten(2)
 
+    def encode_photos(self, photos: Sequence[Tensor]) -> list[Tensor]:
+        """Computes the keys ``[tokens, channels]`` of photos ``[3, height, width]`` of any sizes, in their order.
+
+        On CUDA photos of one size are one batch. On a CPU, where that is no faster, photos go one by one, so that the
+        keys of a photo are the same, bit for bit, whatever other photos there are.
+        """
+        if not photos or photos[0].device.type == "cpu":
+            return [self(photo.unsqueeze(0))[0] for photo in photos]
+        shapes = [tuple(photo.shape) for photo in photos]
+        keys: dict[int, Tensor] = {}
+        for shape in sorted(set(shapes)):
+            members = [index for index, other in enumerate(shapes) if other == shape]
+            keys.update(zip(members, self(torch.stack([photos[index] for index in members])), strict=True))
+        return [keys[index] for index in range(len(photos))]
+
 
 def _key_layer(qkv: nn.Linear) -> nn.Linear:
-    """A fused projection's part for keys, as a layer of its own."""
+    """Copies the key part of a fused query, key and value projection into a layer of its own."""
     weight, bias = key_projection(qkv)
     key = nn.Linear(qkv.in_features, weight.size(0), bias=bias is not None)
-    with torch.no_grad():
-        key.weight.copy_(weight)
-        if bias is not None:
-            key.bias.copy_(bias)
+    key.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
     return key
-
-
-def encode_photos(encoder: TokenEncoder, photos: Sequence[Tensor]) -> list[Tensor]:
-    """Keys ``[tokens, channels]`` of each photo ``[3, height, width]``, in the order given.
-
-    On CUDA photos of one size go through together. On a CPU, where that is no faster, they go one by one: so the keys
-    of a photo are the same, bit for bit, whatever else is in the batch.
-    """
-    if not photos or photos[0].device.type == "cpu":
-        return [encoder(photo.unsqueeze(0))[0] for photo in photos]
-    keys: dict[int, Tensor] = {}
-    for shape in sorted({tuple(photo.shape) for photo in photos}):
-        members = [index for index, photo in enumerate(photos) if tuple(photo.shape) == shape]
-        keys.update(zip(members, encoder(torch.stack([photos[index] for index in members])), strict=True))
-    return [keys[index] for index in range(len(photos))]

@@ -1,30 +1,101 @@
-"""Writes and reads the files of a trained model."""
+"""Saves and loads the files of a trained model: its weights and the settings of its training."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import yaml
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from segmentation.base.replace_file import replacing
 from segmentation.base.wording import first_line
-from segmentation.config.load import to_yaml
+from segmentation.config.load import load_training, to_yaml
 from segmentation.config.training import TrainSettings
+from segmentation.models.universal_model import UniversalModel
+from segmentation.models.weights import listed
 
-MODEL, SETTINGS = "model.safetensors", "config.yaml"
-_LISTED = 3  # names in a message
+MODEL_FILE, SETTINGS_FILE = "model.safetensors", "config.yaml"
 
 
-def load_states(parts: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> None:
-    """Gives modules their saved states; nothing is changed if one of them does not fit.
+def save_model(folder: Path, state: Mapping[str, Tensor], settings: TrainSettings) -> None:
+    """Writes ``model.safetensors`` and ``config.yaml``, each complete or not at all.
 
     Args:
-        parts: each module with the state for it, by a name for messages.
+        folder: where to; made where missing.
+        state: state dict of the model.
+        settings: settings that it was trained with.
+    """
+    save_settings(folder, settings)
+    with replacing(folder / MODEL_FILE) as unfinished:
+        # not save_file, whose files nobody else may read
+        unfinished.write_bytes(safetensors.torch.save(_unshared(state), metadata={"format": "pt"}))
+
+
+def save_settings(folder: Path, settings: TrainSettings) -> None:
+    """Writes ``config.yaml``, complete or not at all."""
+    with replacing(folder / SETTINGS_FILE) as unfinished:
+        unfinished.write_text(to_yaml(settings), encoding="utf-8")
+
+
+def load_model(folder: Path) -> tuple[UniversalModel, TrainSettings]:
+    """Builds the model that :func:`save_model` wrote, on the CPU, and reads the settings of its training.
 
     Raises:
-        ValueError: a state is of another architecture.
+        FileNotFoundError: one of the files is missing.
+        ValueError: one of them is damaged, or they do not fit each other.
+    """
+    state, settings = load_model_state(folder), load_settings(folder)
+    model = UniversalModel(settings, load_encoder=False)
+    try:
+        load_states({MODEL_FILE: (model, state)})
+    except ValueError as error:
+        raise ValueError(f"'{folder}' has a model that does not fit its {SETTINGS_FILE}: {error}") from None
+    return model, settings
+
+
+def load_model_state(folder: Path) -> dict[str, Tensor]:
+    """Reads the state dict of the model in a folder, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no ``model.safetensors``.
+        ValueError: it is damaged.
+    """
+    path = folder / MODEL_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"'{folder}' has no trained model: there is no {MODEL_FILE}")
+    try:
+        return safetensors.torch.load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"'{path}' is damaged or no model: {first_line(error)}") from error
+
+
+def load_settings(folder: Path) -> TrainSettings:
+    """Reads the settings that the model in a folder was trained with.
+
+    Raises:
+        FileNotFoundError: there is no ``config.yaml``.
+        ValueError: it is damaged, or of another version of this package.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        return load_training(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"'{folder}' has no trained model: there is no {SETTINGS_FILE}") from None
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"'{path}' is damaged or of another version: {reason}") from None
+
+
+def load_states(modules: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> None:
+    """Loads saved state dicts into modules; changes nothing if one of them does not fit.
+
+    Args:
+        modules: each module and the state dict for it, by its name in messages.
+
+    Raises:
+        ValueError: a state dict is of another architecture.
 
     Example:
         >>> load_states({"student": (nn.Linear(3, 2), nn.Linear(4, 2, bias=False).state_dict())})
@@ -32,71 +103,37 @@ def load_states(parts: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> Non
         ValueError: checkpoint of another architecture: student: 1 missing (bias), 1 of another shape (weight)
     """
     problems = [
-        f"{name}: {misfit}"
-        for name, (module, state) in parts.items()
-        if (misfit := _misfit(module.state_dict(), state))
+        f"{name}: {', '.join(misfits)}"
+        for name, (module, state) in modules.items()
+        if (misfits := _misfits(module.state_dict(), state))
     ]
     if problems:
         raise ValueError(f"checkpoint of another architecture: {'; '.join(problems)}")
-    for module, state in parts.values():
+    for module, state in modules.values():
         module.load_state_dict(dict(state))
 
 
-def save_model(folder: Path, state: Mapping[str, Tensor], settings: TrainSettings) -> None:
-    """Writes ``model.safetensors`` and ``config.yaml``, each complete or not at all.
+def _misfits(expected: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    def shape(value: Any) -> Any:
+        return getattr(value, "shape", None)
 
-    Args:
-        folder: made where missing.
-        state: of the model.
-        settings: it was trained with.
-    """
-    with replacing(folder / SETTINGS) as unfinished:
-        unfinished.write_text(to_yaml(settings), encoding="utf-8")
-    with replacing(folder / MODEL) as unfinished:
-        # not save_file, whose files nobody else may read
-        unfinished.write_bytes(safetensors.torch.save(_apart(state), metadata={"format": "pt"}))
-
-
-def load_model_state(folder: Path) -> dict[str, Tensor]:
-    """The state of a model that :func:`save_model` wrote, on the CPU.
-
-    Raises:
-        FileNotFoundError: no model there.
-        ValueError: a damaged one.
-    """
-    path = folder / MODEL
-    if not path.is_file():
-        raise FileNotFoundError(f"'{folder}' has no trained model: there is no {MODEL}")
-    try:
-        return safetensors.torch.load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"'{path}' is damaged or no model: {first_line(error)}") from error
+    return listed(
+        {
+            "missing": [name for name in expected if name not in state],
+            "unknown": [name for name in state if name not in expected],
+            "of another shape": [
+                name for name, value in expected.items() if name in state and shape(state[name]) != shape(value)
+            ],
+        }
+    )
 
 
-def _misfit(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    shapes = [
-        name
-        for name, value in wanted.items()
-        if name in state and getattr(state[name], "shape", None) != getattr(value, "shape", None)
-    ]
-    found = {
-        "missing": [name for name in wanted if name not in state],
-        "unknown": [name for name in state if name not in wanted],
-        "of another shape": shapes,
-    }
-    return ", ".join(f"{len(names)} {what} ({_some(names)})" for what, names in found.items() if names)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
-
-
-def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as safetensors takes them: whole, and none in another's memory."""
-    apart, seen = {}, set()
+def _unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Makes tensors contiguous and copies those that share memory, as safetensors wants them."""
+    unshared, seen = {}, set()
     for name, tensor in state.items():
         tensor = tensor.detach().contiguous()
         memory = tensor.device, tensor.untyped_storage().data_ptr()
-        apart[name] = tensor.clone() if memory in seen else tensor
+        unshared[name] = tensor.clone() if memory in seen else tensor
         seen.add(memory)
-    return apart
+    return unshared

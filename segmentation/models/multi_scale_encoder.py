@@ -19,16 +19,16 @@ from segmentation.models.vit import ViT
 _EXTRA_EXTRACTORS = 2
 
 
-class StageTokens(NamedTuple):
+class BlockTokens(NamedTuple):
     """What a frozen vision transformer gives for photos; it can be kept for the next time.
 
     Attributes:
         keys: of the last self-attention.
-        stages: tokens of the patches after each group of blocks, ``[batch, tokens, channels]``.
+        intermediates: tokens of the patches after each group of blocks, ``[batch, tokens, channels]``.
     """
 
     keys: Float[Tensor, "batch tokens channels"]
-    stages: tuple[Tensor, ...]
+    intermediates: tuple[Tensor, ...]
 
 
 class EncoderFeatures(NamedTuple):
@@ -159,13 +159,13 @@ class MultiScaleEncoder(nn.Module):
         return self.vit.parameters()
 
     def forward(
-        self, pixels: Float[Tensor, "batch 3 height width"], tokens: StageTokens | None = None
+        self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None
     ) -> EncoderFeatures:
         """Keys and maps of a batch of photos of one size.
 
         Args:
             pixels: RGB in [0, 1], height and width multiples of the patch.
-            tokens: what :meth:`stage_tokens` gave for them, if it is known; only for a frozen encoder.
+            tokens: what :meth:`block_tokens` gave for them, if it is known; only for a frozen encoder.
 
         Returns:
             The features. Those of a frozen encoder are the same, bit for bit, with and without ``tokens``.
@@ -179,19 +179,19 @@ class MultiScaleEncoder(nn.Module):
             self._check_tokens(tokens, pixels)
         finest, spatial = self._look(normalised)
         if self.freeze:
-            tokens = self.stage_tokens(pixels) if tokens is None else tokens
-            narrow = [layer(stage) for layer, stage in zip(self.narrow, tokens.stages, strict=True)]
-            tokens = StageTokens(tokens.keys, tuple(narrow))
-            for extractor, stage in zip(self.extractors, tokens.stages, strict=True):
+            tokens = self.block_tokens(pixels) if tokens is None else tokens
+            narrow = [layer(stage) for layer, stage in zip(self.narrow, tokens.intermediates, strict=True)]
+            tokens = BlockTokens(tokens.keys, tuple(narrow))
+            for extractor, stage in zip(self.extractors, tokens.intermediates, strict=True):
                 spatial = self._extract(extractor, spatial, stage)
         else:
             progress, spatial = self._until_last_block(normalised, spatial)
             tokens = self._finish(progress)
-            spatial = self._extract(self.extractors[-1], spatial, tokens.stages[-1])
+            spatial = self._extract(self.extractors[-1], spatial, tokens.intermediates[-1])
         for extractor in self.extra_extractors:
-            spatial = self._extract(extractor, spatial, tokens.stages[-1])
+            spatial = self._extract(extractor, spatial, tokens.intermediates[-1])
         return EncoderFeatures(
-            tokens.keys, self.maps(finest, spatial.pixels, tokens.stages, tokens.keys, spatial.layout)
+            tokens.keys, self.maps(finest, spatial.pixels, tokens.intermediates, tokens.keys, spatial.layout)
         )
 
     def keys(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
@@ -204,14 +204,14 @@ class MultiScaleEncoder(nn.Module):
             return self.vit.keys(self._until_last_block(normalised, None)[0].tokens)
 
     @torch.no_grad()
-    def stage_tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> StageTokens:
+    def block_tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> BlockTokens:
         """What the transformer gives for photos, to be kept for :meth:`forward`.
 
         Raises:
             ValueError: the encoder is not frozen, so that its tokens will change.
         """
         if not self.freeze:
-            raise ValueError("'freeze' must be True for stage_tokens, got False")
+            raise ValueError("'freeze' must be True for block_tokens, got False")
         return self._finish(self._until_last_block(self.vit.normalised(pixels), None)[0])
 
     def _look(self, pixels: Tensor) -> tuple[Tensor, _Spatial]:
@@ -245,9 +245,9 @@ class MultiScaleEncoder(nn.Module):
                 tokens = self._compute(self.vit.through_block, block, tokens, rotary)
         return _Progress(tokens, rotary, stages), spatial
 
-    def _finish(self, progress: _Progress) -> StageTokens:
+    def _finish(self, progress: _Progress) -> BlockTokens:
         last = self._compute(self.vit.through_block, self.vit.depth - 1, progress.tokens, progress.rotary)
-        return StageTokens(self.vit.keys(progress.tokens), (*progress.stages, self.vit.patches(last)))
+        return BlockTokens(self.vit.keys(progress.tokens), (*progress.stages, self.vit.patches(last)))
 
     def _inject(self, injector: nn.Module, tokens: Tensor, spatial: _Spatial) -> Tensor:
         prefix = tokens[:, : self.vit.num_prefix_tokens]
@@ -261,11 +261,13 @@ class MultiScaleEncoder(nn.Module):
             return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
         return part(*inputs)
 
-    def _check_tokens(self, tokens: StageTokens, pixels: Tensor) -> None:
+    def _check_tokens(self, tokens: BlockTokens, pixels: Tensor) -> None:
         if not self.freeze:
             raise ValueError("'tokens' must be None unless the encoder is frozen, got some")
         count = pixels.size(2) * pixels.size(3) // self.patch_size**2
-        shapes = [list(stage.shape) for stage in tokens.stages]
+        shapes = [list(stage.shape) for stage in tokens.intermediates]
         expected = [pixels.size(0), count, self.vit.channels]
         if shapes != [expected] * len(self.extractors):
-            raise ValueError(f"'tokens' must have {len(self.extractors)} stages of shape {expected}, got {shapes}")
+            raise ValueError(
+                f"'tokens.intermediates' must be {len(self.extractors)} tensors of shape {expected}, got {shapes}"
+            )

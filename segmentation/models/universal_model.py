@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.mask_decoder import DecoderOutput, MaskDecoder
-from segmentation.models.multi_scale_encoder import MultiScaleEncoder, StageTokens
+from segmentation.models.multi_scale_encoder import BlockTokens, MultiScaleEncoder
 from segmentation.models.pixel_decoder import PixelDecoder
 
 _PRIOR = 8.0  # segments of the mean score that every cluster is taken to have had
@@ -66,7 +66,7 @@ class Thingness(nn.Module):
         >>> thingness = Thingness(3)
         >>> thingness()  # nothing seen yet
         tensor([1., 1., 1.])
-        >>> thingness.see(torch.tensor([600.0, 100.0, 0.0]), torch.tensor([1000.0, 1000.0, 0.0]))
+        >>> thingness.update(torch.tensor([600.0, 100.0, 0.0]), torch.tensor([1000.0, 1000.0, 0.0]))
         >>> thingness().mul(100).round()
         tensor([100.,  17.,  59.])
     """
@@ -88,7 +88,7 @@ class Thingness(nn.Module):
         return mean / mean.max()
 
     @torch.no_grad()
-    def see(self, scores: Float[Tensor, " clusters"], counts: Float[Tensor, " clusters"]) -> None:
+    def update(self, scores: Float[Tensor, " clusters"], counts: Float[Tensor, " clusters"]) -> None:
         """Takes in the segments of a batch.
 
         Args:
@@ -171,7 +171,7 @@ class UniversalModel(nn.Module):
         self.head = ProjectionHead(self.encoder.key_channels, head.clusters, head.layers, head.hidden, head.bottleneck)
         self.thingness = Thingness(head.clusters)
 
-    def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: StageTokens | None = None) -> ModelOutput:
+    def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None) -> ModelOutput:
         """Keys, and the masks of every layer.
 
         Args:

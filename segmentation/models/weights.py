@@ -3,6 +3,7 @@
 import math
 import re
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,20 +139,25 @@ def _check_biases(state: dict[str, Tensor], model: Any) -> None:
 
 
 def _check_fits(wanted: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
-    shapes = [
-        f"{name} {list(state[name].shape)} instead of {list(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in state and state[name].shape != tensor.shape
-    ]
-    found = {
-        "missing": sorted(wanted.keys() - state.keys()),
-        "unknown": sorted(state.keys() - wanted.keys()),
-        "of another shape": shapes,
-    }
-    problems = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-        for what, names in found.items()
-        if names
-    ]
+    problems = listed(
+        {
+            "missing": sorted(wanted.keys() - state.keys()),
+            "unknown": sorted(state.keys() - wanted.keys()),
+            "of another shape": [
+                f"{name} {list(state[name].shape)} instead of {list(tensor.shape)}"
+                for name, tensor in wanted.items()
+                if name in state and state[name].shape != tensor.shape
+            ],
+        }
+    )
     if problems:
         raise ValueError(f"'weights' {str(path)!r} do not fit the encoder: {'; '.join(problems)}")
+
+
+def listed(problems: Mapping[str, Sequence[str]]) -> list[str]:
+    """Words problems and the tensors that have them, for a message: ``"4 missing (a, b, c, ...)"``."""
+    return [
+        f"{len(names)} {problem} ({', '.join(names[:3])}{', ...' * (len(names) > 3)})"
+        for problem, names in problems.items()
+        if names
+    ]

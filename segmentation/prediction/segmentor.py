@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
 from graphpool.checks import check_count
 from segmentation.base.device import choose_device, choose_dtype
 from segmentation.base.stage_costs import StageCosts
-from segmentation.config.load import load_training
 from segmentation.config.prediction import prediction_settings
 from segmentation.config.training import TrainSettings
 from segmentation.data.model_input import Photo, photo_arrays, resize_photo, token_grid
-from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_states
+from segmentation.models.files import load_model
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.clusters import ClusterMapping, NamedClusters
 from segmentation.prediction.panoptic import Prediction, panoptic_merge, semantic_map
@@ -53,6 +51,7 @@ class Segmentor:
         TypeError, ValueError: an argument that does not fit.
 
     Example:
+        >>> from segmentation.config import load_training
         >>> settings = load_training("scenes")
         >>> segmentor = Segmentor(UniversalModel(settings), settings, device="cpu", size=64)
         >>> found = segmentor.predict(np.zeros((48, 64, 3), dtype=np.uint8))
@@ -97,14 +96,7 @@ class Segmentor:
             FileNotFoundError: one of the files is missing.
             ValueError: one of them is damaged, or they do not fit each other.
         """
-        folder = Path(folder)
-        state = load_model_state(folder)
-        settings = _read_settings(folder)
-        model = UniversalModel(settings, load_encoder=False)
-        try:
-            load_states({MODEL: (model, state)})
-        except ValueError as error:
-            raise ValueError(f"'{folder}' has a model that does not fit its {SETTINGS}: {error}") from None
+        model, settings = load_model(Path(folder))
         return cls(model, settings, device=device, dtype=dtype, **options)
 
     def predict(self, image: Photo) -> Prediction:
@@ -170,14 +162,3 @@ class Segmentor:
         )
         semantic = semantic_map(found, pixels, threshold=settings.semantic_threshold, refine=settings.refine)
         return Prediction(photo.shape[0], photo.shape[1], tuple(segments), semantic, panoptic)
-
-
-def _read_settings(folder: Path) -> TrainSettings:
-    path = folder / SETTINGS
-    try:
-        return load_training(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"'{folder}' has no trained model: there is no {SETTINGS}") from None
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"'{path}' is damaged or of another version: {reason}") from None

@@ -10,12 +10,19 @@ import torch
 from rich.console import Console
 
 from segmentation.base.interruption import interruptible
-from segmentation.base.replace_file import replacing
-from segmentation.config.load import load_training, to_plain, to_yaml
+from segmentation.config.load import to_plain
 from segmentation.config.training import TrainSettings
 from segmentation.config.views import ViewSettings
 from segmentation.data.views import Sample
-from segmentation.models.files import MODEL, SETTINGS, load_model_state, load_states, save_model
+from segmentation.models.files import (
+    MODEL_FILE,
+    SETTINGS_FILE,
+    load_model_state,
+    load_settings,
+    load_states,
+    save_model,
+    save_settings,
+)
 from segmentation.models.universal_model import UniversalModel
 from segmentation.training.batches import TrainBatches
 from segmentation.training.checkpoint import CHECKPOINT, check_same, load_checkpoint, remove_leftovers, save_checkpoint
@@ -62,16 +69,16 @@ class TrainRun:
         self.settings, self.folder, self.processes, self.console = settings, folder, processes, console
         self.limit = limit
         self.began = time.monotonic()
-        there = (folder / SETTINGS).exists()
+        there = (folder / SETTINGS_FILE).exists()
         if there and not resume and not overwrite:
             raise FileExistsError(
                 f"'{folder}' has an earlier run: continue it with --resume, replace it with --overwrite, or choose "
                 "another folder"
             )
         if resume and not there:
-            raise FileNotFoundError(f"'{folder}' has no run to resume: there is no {SETTINGS}")
+            raise FileNotFoundError(f"'{folder}' has no run to resume: there is no {SETTINGS_FILE}")
         if resume:
-            check_same(to_plain(asdict(load_training(folder / SETTINGS))), to_plain(asdict(settings)))
+            check_same(to_plain(asdict(load_settings(folder))), to_plain(asdict(settings)))
         self.batches = TrainBatches(settings, processes.rank, processes.world)
         student = first_student(settings, init_from)
         _check_sizes(settings.views, student.encoder.patch_size)
@@ -122,10 +129,9 @@ class TrainRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
         if not resume:
-            for left in (CHECKPOINT, MODEL, "index.html"):
+            for left in (CHECKPOINT, MODEL_FILE, "index.html"):
                 (self.folder / left).unlink(missing_ok=True)
-            with replacing(self.folder / SETTINGS) as unfinished:
-                unfinished.write_text(to_yaml(self.settings), encoding="utf-8")
+            save_settings(self.folder, self.settings)
 
     @contextmanager
     def _logging(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from segmentation.base.stage_costs import StageCosts
 from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample, ViewGroup
 from segmentation.data.windows import Window, crop_pixels, crop_tokens
-from segmentation.models.multi_scale_encoder import StageTokens
+from segmentation.models.multi_scale_encoder import BlockTokens
 from segmentation.models.universal_model import UniversalModel
 from segmentation.teaching.collapse import Centering, CollapseMonitor, entropies
 from segmentation.teaching.loss import TERMS, GroupLoss, Objective
@@ -168,7 +168,7 @@ class TrainStep(nn.Module):
                 summed, chosen, *things_of = torch.tensor(sums[:-3], device=logits.device).view(4, -1)
                 self.centering.see(summed / all_segments)
                 warning = self.monitor.see(chosen / all_segments, entropy / all_segments)
-                self.teacher.model.thingness.see(*things_of)
+                self.teacher.model.thingness.update(*things_of)
         figures = {"segments": all_segments / all_photos, **self.monitor.figures()}
         figures["center_norm"] = float(self.centering.center.norm())
         return nested, figures, warning
@@ -199,11 +199,11 @@ class TrainStep(nn.Module):
         """Adds the gradients of a group of views; the sums of its terms, overlap and agreement."""
         pixels = self._pixels([own.pixels for own in views]).flatten(0, 1)
         with self._stage("student"):
-            tokens: StageTokens | None = None
+            tokens: BlockTokens | None = None
             if self.cache is not None:
                 made = self.cache.tokens([view for own in views for view in own.pixels], pixels)
-                stages = tuple(crop_tokens(windows, stage) for stage in made.stages)
-                tokens = StageTokens(crop_tokens(windows, made.keys), stages)
+                intermediates = tuple(crop_tokens(windows, own) for own in made.intermediates)
+                tokens = BlockTokens(crop_tokens(windows, made.keys), intermediates)
             pixels = crop_pixels(windows, pixels)
             with self._autocast():
                 output = student(pixels, tokens)

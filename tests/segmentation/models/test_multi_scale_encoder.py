@@ -147,9 +147,9 @@ def test_frozen() -> None:
     assert not encoder.vit.training
     assert not any(parameter.requires_grad for parameter in encoder.vit_parameters())
     pixels = torch.rand(2, 3, 32, 48)
-    tokens = encoder.stage_tokens(pixels)
-    assert [tuple(stage.shape) for stage in tokens.stages] == [(2, 6, 32)] * 2
-    assert not any(tensor.requires_grad for tensor in (tokens.keys, *tokens.stages, encoder.keys(pixels)))
+    tokens = encoder.block_tokens(pixels)
+    assert [tuple(own.shape) for own in tokens.intermediates] == [(2, 6, 32)] * 2
+    assert not any(tensor.requires_grad for tensor in (tokens.keys, *tokens.intermediates, encoder.keys(pixels)))
     whole = encoder(pixels)
     assert equal(whole, encoder(pixels, tokens))
     assert torch.equal(whole.keys, tokens.keys)
@@ -161,7 +161,7 @@ def test_frozen() -> None:
 
 def test_known_tokens_skip_the_transformer(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, pixels = small(freeze=True), torch.rand(1, 3, 32, 48)
-    tokens, expected = encoder.stage_tokens(pixels), encoder(pixels)
+    tokens, expected = encoder.block_tokens(pixels), encoder(pixels)
     monkeypatch.setattr(encoder.vit, "embed", None)
     assert equal(encoder(pixels, tokens), expected)
     assert not equal(encoder(1 - pixels, tokens), expected)  # convolutions still see the photo
@@ -237,13 +237,15 @@ def test_bad_arguments(options: dict[str, Any], message: str, as_users_call_it: 
 
 def test_bad_calls(as_users_call_it: None) -> None:
     learned, frozen, pixels = small(), small(freeze=True), torch.rand(1, 3, 32, 48)
-    tokens = frozen.stage_tokens(pixels)
-    with pytest.raises(ValueError, match="'freeze' must be True for stage_tokens, got False"):
-        learned.stage_tokens(pixels)
+    tokens = frozen.block_tokens(pixels)
+    with pytest.raises(ValueError, match="'freeze' must be True for block_tokens, got False"):
+        learned.block_tokens(pixels)
     with pytest.raises(ValueError, match="'tokens' must be None unless the encoder is frozen"):
         learned(pixels, tokens)
-    with pytest.raises(ValueError, match=r"'tokens' must have 2 stages of shape \[1, 4, 32\], got \[\[1, 6, 32\]"):
+    with pytest.raises(
+        ValueError, match=r"'tokens.intermediates' must be 2 tensors of shape \[1, 4, 32\], got \[\[1, 6, 32\]"
+    ):
         frozen(pixels[..., :32], tokens)
-    for call in (learned, learned.keys, frozen, frozen.stage_tokens):
+    for call in (learned, learned.keys, frozen, frozen.block_tokens):
         with pytest.raises(ValueError, match="multiples of the patch of 16, got 32 x 40"):
             call(pixels[..., :40])

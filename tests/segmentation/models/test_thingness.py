@@ -10,7 +10,7 @@ def test_mean_of_what_was_seen() -> None:
     batches = [(torch.randint(5, (40,)), torch.rand(40)) for _ in range(9)]  # the last cluster has none
     for named, scores in batches:
         counts = torch.bincount(named, minlength=6).float()
-        thingness.see(torch.bincount(named, scores, minlength=6).float(), counts)
+        thingness.update(torch.bincount(named, scores, minlength=6).float(), counts)
     weights = [0.8**age for age in reversed(range(9))]
     pairs = list(zip(weights, batches, strict=True))
     every = sum(w * float(s.sum()) for w, (_, s) in pairs) / sum(w * len(s) for w, (_, s) in pairs)
@@ -25,5 +25,5 @@ def test_mean_of_what_was_seen() -> None:
 def test_nothing_seen() -> None:
     thingness = Thingness(4)
     assert torch.equal(thingness(), torch.ones(4))
-    thingness.see(torch.zeros(4), torch.zeros(4))
+    thingness.update(torch.zeros(4), torch.zeros(4))
     assert torch.equal(thingness(), torch.ones(4))

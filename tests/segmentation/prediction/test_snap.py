@@ -142,7 +142,7 @@ def test_what_a_model_finds_becomes_segments() -> None:
 def test_thingness_is_that_of_the_cluster_of_instances() -> None:
     settings = tiny_settings()
     model, pixels = UniversalModel(settings).eval(), torch.rand(1, 3, 64, 64)
-    model.thingness.see(torch.rand(settings.head.clusters) * 50, torch.full((settings.head.clusters,), 100.0))
+    model.thingness.update(torch.rand(settings.head.clusters) * 50, torch.full((settings.head.clusters,), 100.0))
     [found] = predicted_masks(model, pixels, settings)
     assert found.thingness is not None
     expected = model.thingness()[found.clusters]
