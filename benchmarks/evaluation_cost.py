@@ -21,7 +21,8 @@ from benchmarks.process_tree import proportional_bytes
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation.evaluation.metrics import PanopticQuality, evaluate_instances
-from segmentation.evaluation.metrics.panoptic_quality import PredictedSegment, TruthSegment
+from segmentation.evaluation.metrics.segment_matching import PredictedSegment
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 
 TRUTH, FOUND = "truth.json", "found.json"
 POLL = 0.2  # seconds between two looks at the memory

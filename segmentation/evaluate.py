@@ -147,8 +147,7 @@ def hierarchy(
     def run() -> None:
         if (ground_truth is None) == (root is None):
             raise ValueError("either --ground-truth or --root is needed")
-        reader = LABELLED_SETS["bsds500"].hierarchy
-        folder = ground_truth if root is None or reader is None else reader(root, split)
+        folder = ground_truth if root is None else LABELLED_SETS["bsds500"].hierarchy(root, split)
         scores = evaluate_hierarchies(
             folder or "",
             predictions,

@@ -126,7 +126,7 @@ def request_of(given: dict[str, Any], *own: str) -> Request:
     else:
         settings = dict(map(_setting, given["predict"]))
         model = Model(given["model"], given["photos"], given["output"], settings, given["device"])
-    split = given["split"] or ("" if data is None else data.usual_split)
+    split = given["split"] or ("" if data is None else data.default_split)
     agnostic = given.get("class_agnostic", False)
     usual = "hungarian" if model is not None and not agnostic else given.get("usual_mapping", NO_MAPPING)
     return Request(

@@ -13,8 +13,10 @@ from torch import Tensor
 from segmentation.config.masks import MaskSettings
 from segmentation.evaluation.metrics.instance import evaluate_instances
 from segmentation.evaluation.metrics.mapping import fit_mapping
-from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PredictedSegment, TruthSegment
+from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality
+from segmentation.evaluation.metrics.segment_matching import PredictedSegment
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix, semantic_scores
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 from segmentation.prediction.clusters import ClusterMapping
 from segmentation.prediction.panoptic import Panoptic, panoptic_merges, semantic_map
 from segmentation.prediction.queries import _FINITE, QueryMasks

@@ -11,7 +11,8 @@ from segmentation.evaluation.metrics.panoptic_maps import evaluate_panoptic
 from segmentation.evaluation.metrics.semantic_maps import evaluate_semantic
 from segmentation.evaluation.request import Request
 from segmentation.evaluation.tables import print_instance_scores, print_panoptic_scores, print_semantic_scores
-from segmentation.evaluation.truth.coco_panoptic import read_panoptic_truth
+from segmentation.evaluation.truth.coco import read_panoptic_truth
+from segmentation.evaluation.truth.data_files import MissingDataError
 from segmentation.evaluation.truth.ground_truth import GroundTruth, read_ground_truth
 from segmentation.evaluation.truth.truth_maps import PanopticTruth, SemanticTruth
 from segmentation.prediction.clusters import ClusterMapping
@@ -68,13 +69,10 @@ class Task(ABC):
     def print(self, scores: Any) -> None:
         """A table on the terminal."""
 
-    def _reader(self, request: Request) -> Any:
-        if request.data is None:
+    def _read_data_set(self, request: Request, split: str) -> Any:
+        if request.data is None or request.root is None:
             raise ValueError("the ground truth is needed: --data and --root, or --ground-truth")
-        reader = getattr(request.data, self.name)
-        if reader is None:
-            raise ValueError(f"--data {request.data.name} has no ground truth for {self.name}")
-        return reader
+        return request.data.read(self.name, request.root, split)
 
 
 class InstanceTask(Task):
@@ -86,7 +84,7 @@ class InstanceTask(Task):
         """The objects of a split."""
         if request.ground_truth is not None:
             return read_ground_truth(request.ground_truth)
-        truth: GroundTruth = self._reader(request)(request.root, split)
+        truth: GroundTruth = self._read_data_set(request, split)
         return truth
 
     def names(self, truth: GroundTruth) -> Sequence[str]:
@@ -118,7 +116,7 @@ class SemanticTask(Task):
 
     def read(self, request: Request, split: str) -> SemanticTruth:
         """The classes of the pixels of a split."""
-        truth: SemanticTruth = self._reader(request)(request.root, split)
+        truth: SemanticTruth = self._read_data_set(request, split)
         return truth
 
     def names(self, truth: SemanticTruth) -> Sequence[str]:
@@ -153,8 +151,12 @@ class PanopticTask(Task):
         if request.ground_truth is not None:
             file = request.ground_truth
             maps = request.own.get("ground_truth_maps") or file.with_suffix("")
-            return read_panoptic_truth(file, maps, f"  {file.name}\n  {maps.name}/*.png", file.parent)
-        truth: PanopticTruth = self._reader(request)(request.root, split)
+            try:
+                return read_panoptic_truth(file, maps, file.parent)
+            except MissingDataError as error:
+                layout = f"  {file.name}\n  {maps.name}/*.png"
+                raise MissingDataError(error.root, error.missing, layout) from None
+        truth: PanopticTruth = self._read_data_set(request, split)
         return truth
 
     def names(self, truth: PanopticTruth) -> Sequence[str]:

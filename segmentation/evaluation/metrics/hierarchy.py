@@ -7,9 +7,10 @@ from pathlib import Path
 
 from segmentation.base.wording import counted, some_of
 from segmentation.config.masks import KINDS
-from segmentation.evaluation.metrics.hierarchy_files import files_by_stem, read_annotators, read_boundaries, read_levels
+from segmentation.evaluation.metrics.hierarchy_files import files_by_stem, read_levels
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
+from segmentation.evaluation.truth.bsds import read_annotators, read_boundaries
 
 
 def evaluate_hierarchies(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
-from scipy.io import loadmat
+from jaxtyping import Float, Integer
 from scipy.io.matlab import MatReadError
 
 _UNREADABLE = (
@@ -28,56 +27,6 @@ class LevelMaps:
 
     thresholds: Float[np.ndarray, " levels"]
     labels: Integer[np.ndarray, "levels height width"]
-
-
-def read_annotators(file: Path) -> list[Integer[np.ndarray, "height width"]]:
-    """The label map of each annotator, from a ground-truth file of BSDS500.
-
-    Raises:
-        ValueError: a file that holds no such maps; the message names it.
-    """
-    maps = _read_cells(file, "Segmentation")
-    if not maps:
-        raise ValueError(f"{file} has no annotators: its 'groundTruth' is empty")
-    for labels in maps:
-        if labels.ndim != 2 or labels.shape != maps[0].shape or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                f"the 'Segmentation's of {file} must be integer maps of one size, got {labels.dtype} {labels.shape} "
-                f"beside {maps[0].dtype} {maps[0].shape}"
-            )
-    return maps
-
-
-def read_boundaries(file: Path) -> list[Bool[np.ndarray, "height width"]] | None:
-    """Where each annotator drew boundaries, from a ground-truth file of BSDS500; ``None`` if it has none of them.
-
-    Raises:
-        ValueError: a file that holds no such maps, or only of some annotators; the message names it.
-    """
-    maps = _read_cells(file, "Boundaries", missing=True)
-    if not maps:
-        return None
-    for drawn in maps:
-        if drawn.ndim != 2 or drawn.shape != maps[0].shape or drawn.dtype.kind not in "biuf":
-            raise ValueError(
-                f"the 'Boundaries' of {file} must be maps of one size, got {drawn.dtype} {drawn.shape} "
-                f"beside {maps[0].dtype} {maps[0].shape}"
-            )
-    return [drawn != 0 for drawn in maps]
-
-
-def _read_cells(file: Path, field: str, *, missing: bool = False) -> list[np.ndarray]:
-    """One field of each annotator; of none, if it may be missing and is."""
-    try:
-        cells = loadmat(file)["groundTruth"].ravel()
-        if missing and not any(field in cell.dtype.names for cell in cells):
-            return []
-        return [np.asarray(cell[field].item()) for cell in cells]
-    except _UNREADABLE as error:
-        raise ValueError(
-            f"{file} must be a MATLAB file with 'groundTruth', cells with a {field!r}, but cannot be read as one: "
-            f"{type(error).__name__} {error}"
-        ) from error
 
 
 def read_levels(file: Path, kind: str) -> LevelMaps:

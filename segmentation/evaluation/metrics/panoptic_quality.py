@@ -7,14 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer
 
-from segmentation.evaluation.metrics.segment_matching import (
-    MatchedSegments,
-    PredictedSegment,
-    TruthSegment,
-    match_segments,
-)
-
-__all__ = ["PanopticQuality", "PanopticScores", "PredictedSegment", "Quality", "TruthSegment"]
+from segmentation.evaluation.metrics.segment_matching import MatchedSegments, PredictedSegment, match_segments
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 
 
 class Quality(NamedTuple):

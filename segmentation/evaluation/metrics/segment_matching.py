@@ -9,22 +9,9 @@ from jaxtyping import Bool, Float, Float64, Int64, Integer
 
 from segmentation.base.inputs import check_integers
 from segmentation.evaluation.metrics.regions import Regions, shared_pixels
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 
 _VOID, _CLASSLESS = -1, -2  # where others have the place of their category
-
-
-class TruthSegment(NamedTuple):
-    """A segment of the ground truth.
-
-    Attributes:
-        id: its value in the map, from 1.
-        category: id of its category.
-        is_crowd: it is a group of things nobody told apart: never matched, never missed.
-    """
-
-    id: int
-    category: int
-    is_crowd: bool = False
 
 
 class PredictedSegment(NamedTuple):

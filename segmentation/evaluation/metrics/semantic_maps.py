@@ -175,7 +175,7 @@ def count_pixels(
     """The pixels of some photos."""
     quality = SemanticQuality(len(classes), predicted)
     for photo, file in photos:
-        truth = photo.classes()
+        truth = photo.class_map()
         found = np.full(truth.shape, -1, np.int32) if file is None else read_map(file)
         if labels == "dataset" and file is not None:
             found = _as_classes(found, classes)

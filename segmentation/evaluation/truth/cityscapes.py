@@ -1,4 +1,4 @@
-"""Cityscapes (gtFine): instances, classes and panoptic segments, with 19 or 27 classes."""
+"""Street scenes: Cityscapes (gtFine) with 19 or 27 classes, and CamVid with the 11 classes of the SegNet tutorial."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,24 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from segmentation.evaluation.metrics.panoptic_quality import TruthSegment
-from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId
-from segmentation.evaluation.truth.layout import listed, require
+from segmentation.evaluation.truth.data_files import files_in, require_files
+from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, object_row
 from segmentation.evaluation.truth.truth_maps import (
     ClassList,
     LabelPng,
     PanopticTruth,
     SemanticTruth,
     TrueSegments,
-    label_table,
+    TruthSegment,
     read_png,
 )
-from segmentation.evaluation.truth.voc import as_object
 
-LAYOUT = """\
-  gtFine/val/CITY/CITY_SEQUENCE_FRAME_gtFine_labelIds.png      label of each pixel
-  gtFine/val/CITY/CITY_SEQUENCE_FRAME_gtFine_instanceIds.png   label x 1000 + number of each pixel's instance (16 bits)
-  leftImg8bit/val/CITY/CITY_SEQUENCE_FRAME_leftImg8bit.png     the photos (for --model)"""
 _FIRST_LABEL = 7
 _NAMES = (
     *("road", "sidewalk", "parking", "rail track", "building", "wall", "fence", "guard rail", "bridge", "tunnel"),
@@ -45,12 +39,15 @@ def _class_list(left_out: tuple[str, ...]) -> ClassList:
     )
 
 
-CLASSES_27 = _class_list(())
-CLASSES_19 = _class_list(_NOT_IN_19)
+CLASSES = {19: _class_list(_NOT_IN_19), 27: _class_list(())}
+_CAMVID_NAMES = (
+    *("sky", "building", "pole", "road", "pavement", "tree", "signsymbol", "fence", "car", "pedestrian", "bicyclist"),
+)
+CAMVID_CLASSES = ClassList(_CAMVID_NAMES, (False,) * 8 + (True,) * 3, {label: label for label in range(11)})
 
 
 def photo_key(stem: str) -> str:
-    """City, sequence and frame, whatever stands behind them.
+    """Returns city, sequence and frame of a file's name, whatever follows them.
 
     Example:
         >>> [photo_key(stem) for stem in ("ulm_000003_000019_leftImg8bit", "ulm/ulm_000003_000019_pred", "x")]
@@ -62,13 +59,13 @@ def photo_key(stem: str) -> str:
 
 @dataclass(frozen=True)
 class InstanceIdsPng:
-    """A photo with its map of instances.
+    """A photo of Cityscapes with its map of instances.
 
     Attributes:
         name: file name of the photo.
         image_id: city, sequence and frame.
         file: the map.
-        classes: of the data set.
+        classes: classes of the data set.
     """
 
     name: str
@@ -77,12 +74,12 @@ class InstanceIdsPng:
     classes: ClassList = field(repr=False)
 
     def segments(self) -> TrueSegments:
-        """The true segments; things that nobody told apart are crowds.
+        """Reads the segments; things that nobody told apart are crowds.
 
         Raises:
             ValueError: a map that cannot be read.
         """
-        ids, found = read_png(self.file).astype(np.int32), []
+        ids, segments = read_png(self.file).astype(np.int32), []
         values, index = np.unique(ids, return_inverse=True)
         for place, number in enumerate(values.tolist()):
             grouped = number < _PER_LABEL
@@ -90,47 +87,56 @@ class InstanceIdsPng:
             if category is None:
                 values[place] = 0
             else:
-                found.append(TruthSegment(number, category, grouped and self.classes.is_thing[category]))
-        return TrueSegments(values[index.reshape(ids.shape)], found)
+                segments.append(TruthSegment(number, category, grouped and self.classes.is_thing[category]))
+        return TrueSegments(values[index.reshape(ids.shape)], segments)
 
 
-def read_instances(root: Path, split: str, classes: ClassList = CLASSES_27) -> GroundTruth:
-    """The instances, scored by COCO's protocol; things that nobody told apart are crowds."""
+def read_instances(root: Path, split: str, *, num_classes: int) -> GroundTruth:
+    """Reads the instances of Cityscapes, to be scored by COCO's protocol; things that nobody told apart are crowds."""
+    classes = CLASSES[num_classes]
     photos: dict[PhotoId, Photo] = {}
     objects: list[dict[str, Any]] = []
     labels = {place: label for label, place in classes.place_of.items()}
-    for own in read_panoptic(root, split, classes).photos:
-        ids, segments = own.segments()
-        photos[own.image_id] = Photo(own.name, *ids.shape)
+    for photo in read_panoptic(root, split, num_classes=num_classes).photos:
+        ids, segments = photo.segments()
+        photos[photo.image_id] = Photo(photo.name, *ids.shape)
         for segment in segments:
             if classes.is_thing[segment.category]:
-                row = as_object(ids == segment.id, crowd=segment.is_crowd)
-                objects.append({"image_id": own.image_id, "category_id": labels[segment.category], **row})
+                row = object_row(ids == segment.id, crowd=segment.is_crowd)
+                objects.append({"image_id": photo.image_id, "category_id": labels[segment.category], **row})
     return GroundTruth(photos, {labels[place]: classes.names[place] for place in classes.things}, objects)
 
 
-def read_semantic(root: Path, split: str, classes: ClassList = CLASSES_27) -> SemanticTruth:
-    """The classes of the pixels."""
-    table = label_table(classes)
-    return SemanticTruth(
-        classes, [LabelPng(name, file, table) for name, file in _files(root, split, "labelIds")], photo_key
-    )
+def read_semantic(root: Path, split: str, *, num_classes: int) -> SemanticTruth:
+    """Finds the class maps of Cityscapes."""
+    classes = CLASSES[num_classes]
+    files = _cityscapes_files(root, split, "labelIds")
+    return SemanticTruth(classes, [LabelPng(name, file, classes) for name, file in files], photo_key)
 
 
-def read_panoptic(root: Path, split: str, classes: ClassList = CLASSES_27) -> PanopticTruth:
-    """Instances of things, and the rest of each class as one segment."""
-    files = _files(root, split, "instanceIds")
+def read_panoptic(root: Path, split: str, *, num_classes: int) -> PanopticTruth:
+    """Finds the segments of Cityscapes: instances of things, and the rest of each class as one segment."""
+    classes = CLASSES[num_classes]
+    files = _cityscapes_files(root, split, "instanceIds")
     return PanopticTruth(classes, [InstanceIdsPng(name, photo_key(name), file, classes) for name, file in files])
 
 
-def _files(root: Path, split: str, kind: str) -> list[tuple[str, Path]]:
-    """Name of the photo, and the map of the kind, of every photo that has any map or is there itself."""
+def _cityscapes_files(root: Path, split: str, kind: str) -> list[tuple[str, Path]]:
+    """Lists the photo's name and the map of one kind for every photo that has a map of any kind or is there itself."""
     folder, photos = root / "gtFine" / split, root / "leftImg8bit" / split
-    require(root, LAYOUT, folder)
+    require_files(root, folder)
     keys = {file.relative_to(folder).parent / photo_key(file.stem) for file in folder.glob("*/*_gtFine_*Ids.png")}
     keys |= {file.relative_to(photos).parent / photo_key(file.stem) for file in photos.glob("*/*_leftImg8bit.png")}
     if not keys:
-        listed(root, LAYOUT, folder, f"CITY/*_gtFine_{kind}.png")
+        files_in(root, folder, f"CITY/*_gtFine_{kind}.png")
     files = [(f"{key.as_posix()}_leftImg8bit.png", folder / f"{key}_gtFine_{kind}.png") for key in sorted(keys)]
-    require(root, LAYOUT, *(file for _, file in files))
+    require_files(root, *(file for _, file in files))
     return files
+
+
+def read_camvid_semantic(root: Path, split: str) -> SemanticTruth:
+    """Finds the class maps of CamVid."""
+    folder = root / f"{split}annot"
+    files = files_in(root, folder, "*.png")
+    require_files(root, *(folder / photo.name for photo in sorted((root / split).glob("*.png"))))
+    return SemanticTruth(CAMVID_CLASSES, [LabelPng(file.name, file, CAMVID_CLASSES) for file in files])

@@ -1,67 +1,220 @@
-"""COCO 2017: instances, panoptic segments, and the label maps of COCO-Stuff."""
+"""Data sets in COCO's formats: COCO 2017, UVO, and the generated scenes.
 
-from functools import partial
+In the panoptic format, each photo has a map of segment ids, and one JSON file says what the segments are.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from segmentation.evaluation.truth.coco_panoptic import category_list, read_panoptic_truth, stuff_by_supercategory
-from segmentation.evaluation.truth.coco_stuff import COARSE_CLASSES, FINE_CLASSES
-from segmentation.evaluation.truth.ground_truth import GroundTruth, read_ground_truth
-from segmentation.evaluation.truth.layout import first_there, listed, require
-from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, PanopticTruth, SemanticTruth, label_table
+import numpy as np
+from jaxtyping import UInt8
 
-LAYOUT = """\
-  annotations/instances_val2017.json        instances
-  annotations/panoptic_val2017.json         panoptic segments ...
-  annotations/panoptic_val2017/*.png        ... and their maps
-  val2017/*.jpg                             the photos (for --model)"""
-STUFF_LAYOUT = """\
-  stuffthingmaps/val2017/*.png              label maps: official id - 1, 255 where there is none
-                                            (or stuffthingmaps_trainval2017/val2017/, or annotations/val2017/)
-  val2017/*.jpg                             the photos (for --model; where they are there, each needs a map)"""
+from segmentation.base.inputs import loaded_json
+from segmentation.evaluation.truth.data_files import first_existing, require_files
+from segmentation.evaluation.truth.ground_truth import GroundTruth, checked_rows, photo_rows, read_ground_truth, rows_of
+from segmentation.evaluation.truth.truth_maps import (
+    IGNORE,
+    ClassList,
+    LabelPng,
+    PanopticTruth,
+    SemanticTruth,
+    TrueSegments,
+    TruthSegment,
+    read_ids,
+)
 
 
 def read_instances(root: Path, split: str) -> GroundTruth:
-    """The objects of ``instances_SPLIT2017.json``."""
-    file = root / "annotations" / f"instances_{split}2017.json"
-    require(root, LAYOUT, file)
-    return read_ground_truth(file)
+    """Reads the objects of COCO 2017, ``instances_SPLIT2017.json``."""
+    return _read_objects(root, root / "annotations" / f"instances_{split}2017.json")
 
 
 def read_panoptic(root: Path, split: str, *, supercategories: bool = False) -> PanopticTruth:
-    """The segments of ``panoptic_SPLIT2017.json``: 80 classes of things and 53 of stuff.
+    """Reads the segments of COCO 2017, ``panoptic_SPLIT2017.json``: 80 classes of things and 53 of stuff.
 
     Args:
-        root: the data set.
-        split: such as ``val``.
-        supercategories: stuff by its 15 supercategories, as U2Seg has it; segments that so become one class are one.
+        root: folder of the data set.
+        split: name of the split, such as ``val``.
+        supercategories: stuff is in its 15 supercategories, as U2Seg has it; segments of a photo that so become one
+            class become one segment.
     """
-    folder = root / "annotations"
-    return read_panoptic_truth(
-        folder / f"panoptic_{split}2017.json",
-        first_there(root, LAYOUT, [folder / f"panoptic_{split}2017", root / f"panoptic_{split}2017"]),
-        LAYOUT,
-        root,
-        stuff_by_supercategory if supercategories else category_list,
-    )
+    name = f"panoptic_{split}2017"
+    maps = first_existing(root, [root / "annotations" / name, root / name])
+    categories = stuff_by_supercategory if supercategories else category_list
+    return read_panoptic_truth(root / "annotations" / f"{name}.json", maps, root, categories)
 
 
 def read_semantic(root: Path, split: str, *, supercategories: bool = False) -> SemanticTruth:
-    """The classes of the panoptic segments, pixel by pixel."""
+    """Takes the class maps of COCO 2017 from its panoptic segments."""
     panoptic = read_panoptic(root, split, supercategories=supercategories)
     return SemanticTruth(panoptic.classes, panoptic.photos)  # type: ignore[arg-type]
 
 
-def read_stuff(root: Path, split: str, classes: ClassList) -> SemanticTruth:
-    """The label maps of COCO-Stuff."""
-    name = f"{split}2017"
-    folders = [root / "stuffthingmaps" / name, root / "stuffthingmaps_trainval2017" / name, root / "annotations" / name]
-    folder = first_there(root, STUFF_LAYOUT, folders)
-    files = listed(root, STUFF_LAYOUT, folder, "*.png")
-    photos = sorted((root / name).glob("*.jpg"))
-    require(root, STUFF_LAYOUT, *(folder / f"{photo.stem}.png" for photo in photos))
-    table = label_table(classes)
-    return SemanticTruth(classes, [LabelPng(f"{file.stem}.jpg", file, table) for file in files])
+def read_uvo_instances(root: Path, split: str) -> GroundTruth:
+    """Reads the objects of UVO's frames."""
+    choices = [
+        root / "annotations" / f"{split}_sparse_cleaned_cls_agnostic.json",
+        root / "annotations" / f"{split}_sparse_cleaned.json",
+        *(root / folder / f"UVO_frame_{split}.json" for folder in ("annotations", "FrameSet", "")),
+    ]
+    return read_ground_truth(first_existing(root, choices))
 
 
-read_stuff_27 = partial(read_stuff, classes=COARSE_CLASSES)
-read_stuff_fine = partial(read_stuff, classes=FINE_CLASSES)
+def read_scene_instances(root: Path, split: str) -> GroundTruth:
+    """Reads the things of generated scenes, which have one split."""
+    return _read_objects(root, root / "instances.json")
+
+
+def read_scene_semantic(root: Path, split: str) -> SemanticTruth:
+    """Finds the class maps of generated scenes."""
+    panoptic = read_scene_panoptic(root, split)
+    files = [root / "semantic" / photo.name for photo in panoptic.photos]
+    require_files(root, *files)
+    classes = ClassList(panoptic.classes.names, panoptic.classes.is_thing, {n: n for n in range(len(panoptic.classes))})
+    return SemanticTruth(panoptic.classes, [LabelPng(file.name, file, classes) for file in files])
+
+
+def read_scene_panoptic(root: Path, split: str) -> PanopticTruth:
+    """Reads the things and stuff of generated scenes."""
+    return read_panoptic_truth(root / "panoptic.json", root / "panoptic", root)
+
+
+def _read_objects(root: Path, file: Path) -> GroundTruth:
+    require_files(root, file)
+    return read_ground_truth(file)
+
+
+def category_list(rows: Sequence[Mapping[str, Any]]) -> ClassList:
+    """Makes every category a class."""
+    return ClassList(
+        tuple(row["name"] for row in rows),
+        tuple(bool(row["isthing"]) for row in rows),
+        {row["id"]: place for place, row in enumerate(rows)},
+    )
+
+
+def stuff_by_supercategory(rows: Sequence[Mapping[str, Any]]) -> ClassList:
+    """Makes every category of things and every supercategory of stuff a class, as U2Seg has it.
+
+    Example:
+        >>> rows = [{"id": 1, "name": "cat", "isthing": 1, "supercategory": "animal"}]
+        >>> rows += [{"id": n, "name": f"wall-{n}", "isthing": 0, "supercategory": "wall"} for n in (171, 175)]
+        >>> stuff_by_supercategory(rows).names
+        ('cat', 'wall')
+    """
+    things = [row for row in rows if row["isthing"]]
+    stuff = sorted({row["supercategory"] for row in rows if not row["isthing"]})
+    names = (*(row["name"] for row in things), *stuff)
+    places = {name: place for place, name in enumerate(names)}
+    return ClassList(
+        names,
+        tuple(place < len(things) for place in range(len(names))),
+        {row["id"]: places[row["name"] if row["isthing"] else row["supercategory"]] for row in rows},
+    )
+
+
+@dataclass(frozen=True)
+class PanopticPng:
+    """A photo with its map of segment ids.
+
+    Attributes:
+        name: file name of the photo.
+        image_id: id of the photo.
+        file: the map.
+        listed: segments of the JSON file; a category is the place of its class.
+        joined: classes of which all segments of a photo are one.
+    """
+
+    name: str
+    image_id: int | str
+    file: Path
+    listed: tuple[TruthSegment, ...]
+    joined: frozenset[int] = frozenset()
+
+    def segments(self) -> TrueSegments:
+        """Reads the segments.
+
+        Raises:
+            ValueError: a map that cannot be read.
+        """
+        ids = read_ids(self.file)
+        first: dict[int, int] = {}
+        kept = []
+        for segment in self.listed:
+            if segment.category in self.joined and first.setdefault(segment.category, segment.id) != segment.id:
+                ids[ids == segment.id] = first[segment.category]
+            else:
+                kept.append(segment)
+        return TrueSegments(ids, kept)
+
+    def class_map(self) -> UInt8[np.ndarray, "height width"]:
+        """Reads the class of each pixel.
+
+        Raises:
+            ValueError: a map that cannot be read, or has ids that are no segment's.
+        """
+        ids = read_ids(self.file)
+        values, index = np.unique(ids, return_inverse=True)
+        place_of = {segment.id: segment.category for segment in self.listed} | {0: IGNORE}
+        strange = [value for value in values.tolist() if value not in place_of]
+        if strange:
+            raise ValueError(f"{self.file} has the segment {strange[0]}, of which its json file says nothing")
+        return np.array([place_of[value] for value in values.tolist()], np.uint8)[index.reshape(ids.shape)]
+
+
+def read_panoptic_truth(
+    file: Path,
+    maps: Path,
+    root: Path,
+    categories: Callable[[Sequence[Mapping[str, Any]]], ClassList] = category_list,
+) -> PanopticTruth:
+    """Reads the segments of a data set in COCO's panoptic format.
+
+    Args:
+        file: JSON file that says what the segments are.
+        maps: folder of the maps.
+        root: folder of the data set, for errors.
+        categories: function that makes classes of the file's categories.
+
+    Raises:
+        MissingDataError: a file that is not there.
+        ValueError: a file that is not in the format.
+    """
+    require_files(root, file)
+    where = f"'ground_truth' {file}"
+    loaded = loaded_json("ground_truth", file)
+    if not isinstance(loaded, Mapping):
+        raise ValueError(f"{where} must be in COCO's panoptic format, got {loaded!r:.80}")
+    classes = categories(rows_of(where, loaded, "categories", "id", "name", "isthing"))
+    names = {row["id"]: row["file_name"] for row in photo_rows(where, loaded)}
+    entries = rows_of(where, loaded, "annotations", "image_id", "file_name", "segments_info")
+    strange = [row["image_id"] for row in entries if row["image_id"] not in names]
+    if strange:
+        raise ValueError(f"{where}: there is a map of photo {strange[0]!r}, which 'images' does not have")
+    ids_per_class = Counter(classes.place_of.values())
+    joined = frozenset(place for place, ids in ids_per_class.items() if ids > 1 and not classes.is_thing[place])
+    photos = []
+    for row in sorted(entries, key=lambda row: names[row["image_id"]]):
+        name = names[row["image_id"]]
+        segments = _listed_segments(f"{where}: photo {name!r}", row["segments_info"], classes)
+        photos.append(PanopticPng(name, row["image_id"], maps / row["file_name"], segments, joined))
+    require_files(root, *(photo.file for photo in photos))
+    if not photos:
+        raise ValueError(f"{where} has no photos with maps")
+    return PanopticTruth(classes, photos)
+
+
+def _listed_segments(where: str, infos: Any, classes: ClassList) -> tuple[TruthSegment, ...]:
+    segments = []
+    for info in checked_rows(f"{where}: segment {{}}", infos, "id", "category_id"):
+        place = classes.place_of.get(info["category_id"])
+        if place is None:
+            raise ValueError(
+                f"{where}: segment {info['id']} is of category {info['category_id']!r}, which 'categories' does not "
+                "have"
+            )
+        segments.append(TruthSegment(info["id"], place, bool(info.get("iscrowd", 0))))
+    return tuple(segments)

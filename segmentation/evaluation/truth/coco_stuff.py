@@ -1,9 +1,12 @@
-"""The classes of COCO-Stuff: 182 fine ones, and the 27 coarse ones of the literature on unsupervised segmentation.
+"""COCO-Stuff: class maps of 182 fine classes, or of the 27 coarse ones of the literature on unsupervised segmentation.
 
 A label is the official id less one. Eleven of the 91 thing labels were given up by COCO and never occur.
 """
 
-from segmentation.evaluation.truth.truth_maps import ClassList
+from pathlib import Path
+
+from segmentation.evaluation.truth.data_files import files_in, first_existing, require_files
+from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, SemanticTruth
 
 _THINGS = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, street sign,
@@ -76,3 +79,14 @@ COARSE_CLASSES = ClassList(
     {label: place for place, text in enumerate(_COARSE.values()) for label in _labels(text)},
 )
 """COCOStuff-27: 12 groups of things and 15 of stuff, with the 182 labels in each."""
+
+
+def read_semantic(root: Path, split: str, *, coarse: bool) -> SemanticTruth:
+    """Finds the class maps of a split, in 27 coarse classes or in 182 fine ones."""
+    name = f"{split}2017"
+    parents = [root / "stuffthingmaps", root / "stuffthingmaps_trainval2017", root / "annotations"]
+    folder = first_existing(root, [parent / name for parent in parents])
+    files = files_in(root, folder, "*.png")
+    require_files(root, *(folder / f"{photo.stem}.png" for photo in sorted((root / name).glob("*.jpg"))))
+    classes = COARSE_CLASSES if coarse else FINE_CLASSES
+    return SemanticTruth(classes, [LabelPng(f"{file.stem}.jpg", file, classes) for file in files])

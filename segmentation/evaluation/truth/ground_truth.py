@@ -1,4 +1,4 @@
-"""Labelled objects read from a COCO file."""
+"""Labelled objects as COCO's files have them, and the checks of such files."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,10 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pycocotools import mask as coco_mask
+
 from segmentation.base.inputs import loaded_json
-from segmentation.evaluation.metrics.any_rle import to_rle
 from segmentation.evaluation.truth.truth_maps import ClassList
 
 PhotoId = int | str
@@ -18,7 +20,7 @@ _FIELDS = ("image_id", "category_id", "segmentation", "bbox", "area", "iscrowd")
 
 @dataclass(frozen=True)
 class Photo:
-    """Name and size of a photo, as its ground truth has them."""
+    """File name of a photo, and its size in pixels."""
 
     name: str
     height: int
@@ -27,13 +29,13 @@ class Photo:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The objects of a data set.
+    """The labelled objects of a data set.
 
     Attributes:
-        photos: the photos by their id.
-        categories: name of each category by its id.
+        photos: photos by their ids.
+        categories: names of the categories by their ids.
         objects: COCO annotations, every ``segmentation`` a compressed RLE.
-        has_masks: else the objects have boxes only, and no ``segmentation``.
+        has_masks: whether the objects have masks; else they have boxes only, and no ``segmentation``.
     """
 
     photos: dict[PhotoId, Photo]
@@ -43,25 +45,27 @@ class GroundTruth:
 
     @property
     def classes(self) -> ClassList:
-        """The categories in their order, all of them things."""
+        """Categories in their order, all of them things."""
         places = {category: place for place, category in enumerate(self.categories)}
         return ClassList(tuple(self.categories.values()), (True,) * len(places), places)
 
     def objects_of(self) -> dict[PhotoId, list[Row]]:
-        """The objects of each photo, an empty list of one without."""
-        found: dict[PhotoId, list[Row]] = {key: [] for key in self.photos}
+        """Returns the objects of each photo, an empty list for a photo without."""
+        objects: dict[PhotoId, list[Row]] = {key: [] for key in self.photos}
         for row in self.objects:
-            found[row["image_id"]].append(row)
-        return found
+            objects[row["image_id"]].append(row)
+        return objects
 
 
 def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
-    """The objects of a COCO file, or of what was loaded from one, checked; ``source`` itself stays as it is.
+    """Reads and checks the objects of a COCO file, or of what was loaded from one, which is not changed.
 
     Raises:
         ValueError: no JSON, a part or field that is missing, an id that is used twice or refers to nothing, or a mask
             that does not fit its photo. The message names the annotation.
     """
+    from segmentation.evaluation.metrics.any_rle import to_rle  # here, since the metrics import ground truth
+
     loaded = loaded_json("ground_truth", source)
     if not isinstance(loaded, Mapping):
         raise ValueError(f"'ground_truth' must be a COCO file with 'images' and 'annotations', got {loaded!r:.80}")
@@ -96,15 +100,22 @@ def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
     return GroundTruth(photos, categories, objects)
 
 
+def object_row(mask: np.ndarray, *, crowd: bool = False) -> Row:
+    """Makes a COCO annotation of a mask: RLE, area, box, and whether it is a crowd."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    box, area = coco_mask.toBbox(rle).tolist(), int(coco_mask.area(rle))
+    return {"segmentation": rle, "bbox": box, "area": area, "iscrowd": int(crowd)}
+
+
 def rows_of(name: str, loaded: Mapping[str, Any], part: str, *fields: str) -> list[Row]:
-    """One list of a COCO file, whose entries have all the given fields."""
+    """Returns a list of a COCO file, after a check that its entries have all the given fields."""
     if part not in loaded:
         raise ValueError(f"{name} must be in COCO format, but has no list '{part}'")
     return checked_rows(f"{name}: entry {{}} of '{part}'", loaded[part], *fields)
 
 
 def checked_rows(where: str, rows: object, *fields: str) -> list[Row]:
-    """The entries of ``rows``, which are dicts with all the given fields; ``where`` has a ``{}`` for their number."""
+    """Checks that ``rows`` are dicts with all the given fields; errors say ``where``, its ``{}`` being their number."""
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
         raise ValueError(f"{where.format('0')}: expected a list of entries, got {rows!r:.80}")
     for number, row in enumerate(rows):
@@ -117,7 +128,7 @@ def checked_rows(where: str, rows: object, *fields: str) -> list[Row]:
 
 
 def photo_rows(name: str, loaded: Mapping[str, Any], *fields: str) -> list[Row]:
-    """The photos of a COCO file, each with an ``id`` and a ``file_name`` of its own and all the given fields."""
+    """Returns the ``images`` of a COCO file, after a check of their fields and that ids and file names are unique."""
     rows = rows_of(name, loaded, "images", "id", "file_name", *fields)
     for field in ("id", "file_name"):
         values = [row[field] for row in rows]
@@ -128,10 +139,10 @@ def photo_rows(name: str, loaded: Mapping[str, Any], *fields: str) -> list[Row]:
 
 
 def is_number(value: object) -> bool:
-    """A finite number, no bool."""
+    """Whether a value is a finite number, and no bool."""
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def is_box(value: object) -> bool:
-    """Four finite numbers."""
+    """Whether a value is a sequence of four finite numbers."""
     return isinstance(value, Sequence) and len(value) == 4 and all(map(is_number, value))

@@ -1,4 +1,4 @@
-"""Ground truth as label maps: a class or a segment for each pixel, read a photo at a time."""
+"""Ground truth as maps, a class or a segment for each pixel, which are read a photo at a time."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +11,8 @@ from jaxtyping import Integer, UInt8, UInt32
 from PIL import Image
 
 from segmentation.data.formats import pillow_silenced
-from segmentation.evaluation.metrics.segment_matching import TruthSegment
 
-IGNORE = 255
-Table = UInt8[np.ndarray, "256"]  # class of each label, IGNORE for none
+IGNORE = 255  # class of pixels that do not count
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,10 @@ class ClassList:
     """The classes of a data set. What the metrics call a class is its place in this list.
 
     Attributes:
-        names: each once.
-        is_thing: of each, whether it has instances.
-        place_of: place of the class by the id that the data set's own files have; several ids may be one class, and ids
-            that are not in it are of no class.
+        names: names of the classes, each once.
+        is_thing: whether each class has instances.
+        place_of: place of the class by its id in the data set's own files; several ids may be one class, and other ids
+            are of no class.
 
     Raises:
         ValueError: lists of different lengths, a name that is there twice, or a place that there is not.
@@ -59,29 +57,53 @@ class ClassList:
         return tuple(place for place, is_thing in enumerate(self.is_thing) if is_thing)
 
 
-def same_stem(stem: str) -> str:
-    """Names of photos and of predictions are compared as they are."""
-    return stem
-
-
 @runtime_checkable
 class SemanticPhoto(Protocol):
-    """A photo whose classes can be read."""
+    """A photo whose class map can be read."""
 
     @property
     def name(self) -> str:
         """File name of the photo."""
 
-    def classes(self) -> Integer[np.ndarray, "height width"]:
-        """Class of each pixel, ``IGNORE`` where it does not count."""
+    def class_map(self) -> Integer[np.ndarray, "height width"]:
+        """Reads the class of each pixel, ``IGNORE`` where it does not count."""
+
+
+@dataclass(frozen=True)
+class SemanticTruth:
+    """The class maps of a data set.
+
+    Attributes:
+        classes: classes of the data set.
+        photos: photos in the order of their names.
+        key: function that brings the names of photos and of predicted maps, without suffix, to one form.
+    """
+
+    classes: ClassList
+    photos: Sequence[SemanticPhoto]
+    key: Callable[[str], str] = str
+
+
+class TruthSegment(NamedTuple):
+    """A segment of the ground truth.
+
+    Attributes:
+        id: value in the map, from 1.
+        category: id of the category.
+        is_crowd: whether it is a group of things that nobody told apart, which is never matched and never missed.
+    """
+
+    id: int
+    category: int
+    is_crowd: bool = False
 
 
 class TrueSegments(NamedTuple):
-    """The true segments of a photo.
+    """The segments of a photo's ground truth.
 
     Attributes:
         ids: segment of each pixel, 0 for void.
-        segments: what the ids are; a category is the place of its class.
+        segments: segments by whose ids the map is drawn; a category is the place of its class.
     """
 
     ids: Integer[np.ndarray, "height width"]
@@ -98,25 +120,10 @@ class PanopticPhoto(Protocol):
 
     @property
     def image_id(self) -> int | str:
-        """What predictions may call it instead."""
+        """Id by which predictions may call the photo."""
 
     def segments(self) -> TrueSegments:
-        """The true segments."""
-
-
-@dataclass(frozen=True)
-class SemanticTruth:
-    """The classes of the pixels of a data set.
-
-    Attributes:
-        classes: of the data set.
-        photos: in the order of their names.
-        key: brings the stems of photos and of predicted maps to one form.
-    """
-
-    classes: ClassList
-    photos: Sequence[SemanticPhoto]
-    key: Callable[[str], str] = field(default=same_stem)
+        """Reads the segments."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,8 @@ class PanopticTruth:
     """The segments of a data set.
 
     Attributes:
-        classes: of the data set.
-        photos: in the order of their names.
+        classes: classes of the data set.
+        photos: photos in the order of their names.
     """
 
     classes: ClassList
@@ -134,20 +141,20 @@ class PanopticTruth:
 
 @dataclass(frozen=True)
 class LabelPng:
-    """A photo whose labels are the grey values, or palette indices, of a PNG.
+    """A photo whose class map is a PNG of labels: its grey values, or palette indices.
 
     Attributes:
         name: file name of the photo.
         file: the PNG.
-        table: class of each label.
+        classes: classes by their labels.
     """
 
     name: str
     file: Path
-    table: Table = field(repr=False, compare=False)
+    classes: ClassList = field(repr=False)
 
-    def classes(self) -> UInt8[np.ndarray, "height width"]:
-        """Class of each pixel.
+    def class_map(self) -> UInt8[np.ndarray, "height width"]:
+        """Reads the class of each pixel.
 
         Raises:
             ValueError: a file that cannot be read, or has no labels of 8 bits.
@@ -155,24 +162,13 @@ class LabelPng:
         labels = read_png(self.file)
         if labels.ndim != 2 or labels.dtype != np.uint8:
             raise ValueError(f"{self.file} must have labels of 8 bits, got {labels.dtype} {list(labels.shape)}")
-        return self.table[labels]
-
-
-def label_table(classes: ClassList) -> Table:
-    """The class of each label of 8 bits, by the ids of the data set.
-
-    Example:
-        >>> label_table(ClassList(("sky", "sea"), (False, False), {7: 1, 3: 0}))[[3, 7, 8]].tolist()
-        [0, 1, 255]
-    """
-    table = np.full(256, IGNORE, dtype=np.uint8)
-    for label, place in classes.place_of.items():
-        table[label] = place
-    return table
+        class_of = np.full(256, IGNORE, dtype=np.uint8)
+        class_of[list(self.classes.place_of)] = list(self.classes.place_of.values())
+        return class_of[labels]
 
 
 def read_png(file: Path) -> np.ndarray:
-    """The values of a picture as they are stored: grey values of 8 or 16 bits, palette indices, or colours.
+    """Reads the values of a picture as they are stored: grey values of 8 or 16 bits, palette indices, or colours.
 
     Raises:
         ValueError: a file that is missing or cannot be read; the message names it.
@@ -188,7 +184,7 @@ def read_png(file: Path) -> np.ndarray:
 
 
 def read_ids(file: Path) -> UInt32[np.ndarray, "height width"]:
-    """The segment of each pixel: R + 256 G + 65536 B.
+    """Reads the segment of each pixel: R + 256 G + 65536 B.
 
     Raises:
         ValueError: a file that cannot be read, or has no colours of 8 bits.

@@ -183,8 +183,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 
 def truth_of(name: str, task: str, root: Path) -> Any:
-    own = LABELLED_SETS[name]
-    return getattr(own, task)(root, own.usual_split)
+    data_set = LABELLED_SETS[name]
+    return data_set.read(task, root, data_set.default_split)
 
 
 def instance_results(truth: GroundTruth) -> list[dict[str, Any]]:
@@ -202,7 +202,7 @@ def instance_results(truth: GroundTruth) -> list[dict[str, Any]]:
 def write_semantic(folder: Path, truth: SemanticTruth) -> None:
     """The classes themselves, and 255 where nothing counts."""
     for photo in truth.photos:
-        save(folder / Path(photo.name).with_suffix(".png"), photo.classes().astype(np.uint8))
+        save(folder / Path(photo.name).with_suffix(".png"), photo.class_map().astype(np.uint8))
 
 
 def write_panoptic(file: Path, truth: PanopticTruth) -> None:
@@ -225,5 +225,5 @@ def write_panoptic(file: Path, truth: PanopticTruth) -> None:
 def random_semantic(folder: Path, truth: SemanticTruth) -> None:
     rng = np.random.default_rng(5)
     for photo in truth.photos:
-        shape = photo.classes().shape
+        shape = photo.class_map().shape
         save(folder / Path(photo.name).with_suffix(".png"), rng.integers(0, len(truth.classes), shape).astype(np.uint8))

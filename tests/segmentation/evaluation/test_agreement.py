@@ -9,7 +9,8 @@ import torch
 from segmentation.evaluation.metrics import FitPlan, PanopticQuality, SemanticQuality, evaluate_instances
 from segmentation.evaluation.metrics.instance_fit import voted_instances
 from segmentation.evaluation.metrics.mapping import fit_mapping
-from segmentation.evaluation.metrics.panoptic_quality import PredictedSegment, TruthSegment
+from segmentation.evaluation.metrics.segment_matching import PredictedSegment
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 from tests.oracles.coco import random_results, random_truth
 from tests.oracles.panopticapi import Photo, Segment, literal_pq
 

@@ -7,7 +7,7 @@ import pytest
 
 from segmentation.evaluation.metrics import HierarchyQuality, evaluate_hierarchies, match_boundaries, region_boundaries
 from segmentation.evaluation.metrics.boundaries import count_boundaries
-from segmentation.evaluation.metrics.hierarchy_files import read_annotators, read_boundaries
+from segmentation.evaluation.truth.bsds import read_annotators, read_boundaries
 from tests.oracles.boundaries import literal_boundaries, literal_matching
 from tests.oracles.regions import write_annotators, write_levels
 

@@ -7,8 +7,9 @@ import pytest
 
 from segmentation.evaluation.metrics import PanopticQuality, SemanticQuality, evaluate_instances, evaluate_semantic
 from segmentation.evaluation.metrics.bootstrap import compare, draw, intervals
-from segmentation.evaluation.metrics.panoptic_quality import PredictedSegment, TruthSegment
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
+from segmentation.evaluation.metrics.segment_matching import PredictedSegment
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 from tests.oracles.coco import random_results, random_truth
 from tests.segmentation.evaluation.layouts import instance_results, truth_of, write_semantic
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from segmentation.evaluation.metrics import ClassList, PanopticQuality, SemanticQuality, evaluate_instances
-from segmentation.evaluation.metrics.panoptic_quality import PanopticScores, PredictedSegment, TruthSegment
+from segmentation.evaluation.metrics.panoptic_quality import PanopticScores
 from segmentation.evaluation.metrics.regions import covering, rand_index
+from segmentation.evaluation.metrics.segment_matching import PredictedSegment
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 from tests.segmentation.evaluation.layouts import annotation
 
 CLASSES = ClassList(("sky", "cat", "dog"), (False, True, True), {0: 0, 1: 1, 2: 2})

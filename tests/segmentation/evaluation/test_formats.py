@@ -14,10 +14,10 @@ from segmentation.evaluation.metrics import (
     evaluate_panoptic,
     evaluate_semantic,
 )
-from segmentation.evaluation.metrics.hierarchy_files import read_annotators
+from segmentation.evaluation.truth.bsds import read_annotators
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
 from segmentation.evaluation.truth.coco_stuff import COARSE_CLASSES, FINE_CLASSES
-from segmentation.evaluation.truth.layout import MissingDataError
+from segmentation.evaluation.truth.data_files import MissingDataError
 from tests.oracles.regions import write_levels
 from tests.segmentation.evaluation.layouts import (
     WRITERS,
@@ -182,17 +182,13 @@ def test_half_copied(name: str, task: str, gone: str, message: str, roots: dict[
     assert message in str(caught.value)
     assert LABELLED_SETS[name].layout in str(caught.value)
     assert str(root) in str(caught.value)
-    assert not caught.value.file.exists()
+    assert not caught.value.missing[0].exists()
 
 
 def test_real_samples(shared: Path, tmp_path: Path) -> None:
     data = shared / "data"
-    camvid = LABELLED_SETS["camvid"].semantic
     coco = LABELLED_SETS["coco"]
-    assert camvid is not None
-    assert coco.panoptic is not None
-    assert coco.semantic is not None
-    frames = camvid(data / "camvid", "val")
+    frames = LABELLED_SETS["camvid"].semantic(data / "camvid", "val")
     assert len(frames.photos) == 26
     assert evaluate_semantic(frames, data / "camvid/valannot", labels="dataset").scores.mean_iou == 100
     panoptic = coco.panoptic(data / "coco_panoptic", "val")
@@ -204,9 +200,7 @@ def test_real_samples(shared: Path, tmp_path: Path) -> None:
 
 
 def test_real_hierarchies(shared: Path, tmp_path: Path) -> None:
-    reader = LABELLED_SETS["bsds500"].hierarchy
-    assert reader is not None
-    truth = reader(shared / "data/bsds500", "val")
+    truth = LABELLED_SETS["bsds500"].hierarchy(shared / "data/bsds500", "val")
     files = sorted(truth.glob("*.mat"))
     assert len(files) == 50
     for file in files:  # one of the annotators against all of them

@@ -15,7 +15,7 @@ from segmentation.evaluation.metrics import (
     score_levels,
     variation_of_information,
 )
-from segmentation.evaluation.metrics.hierarchy_files import read_annotators
+from segmentation.evaluation.truth.bsds import read_annotators
 from tests.oracles.regions import (
     literal_covering,
     literal_overlaps,

@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from segmentation.evaluation.metrics.panoptic_quality import (
-    PanopticQuality,
-    PanopticScores,
-    PredictedSegment,
-    Quality,
-    TruthSegment,
-)
+from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PanopticScores, Quality
+from segmentation.evaluation.metrics.segment_matching import PredictedSegment
+from segmentation.evaluation.truth.truth_maps import TruthSegment
 
 CATEGORIES = [(7, True), (3, False), (0, True), (12, False), (5, True)]
 NUMBERS = [number for number, _ in CATEGORIES]
