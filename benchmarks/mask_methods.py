@@ -10,8 +10,8 @@ from torch import Tensor
 
 from benchmarks.peers import divide_and_conquer, mask_cut, token_cut
 from graphpool import OnlineAgglomerativePooling, grid_graph
-from graphpool.layout import Layout
-from graphpool.state import unit_tokens
+from graphpool.affinity_state import unit_tokens
+from graphpool.batch_layout import Layout
 
 Find = Callable[[Tensor, tuple[int, int]], Tensor]
 FIVE = (0.8, 0.7, 0.6, 0.5, 0.4)

@@ -8,10 +8,10 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-import graphpool.online
+import graphpool.online_pooling
 from benchmarks.timing import stopwatch
 from graphpool import OnlineAgglomerativePooling
-from graphpool.grouping import group_edges, group_pairs
+from graphpool.threshold_grouping import group_edges, group_pairs
 
 STEPS = ("edges", "merge", "semantic", "rest")
 
@@ -50,8 +50,8 @@ def _timed_steps(seconds: dict[str, float], device: torch.device) -> Iterator[No
     merge = OnlineAgglomerativePooling._merge
     with ExitStack() as stack:
         for place, name, function, step in (
-            (graphpool.online, "group_edges", group_edges, "edges"),
-            (graphpool.online, "group_pairs", group_pairs, "semantic"),
+            (graphpool.online_pooling, "group_edges", group_edges, "edges"),
+            (graphpool.online_pooling, "group_pairs", group_pairs, "semantic"),
             (OnlineAgglomerativePooling, "_merge", merge, None),
         ):
             stack.enter_context(patch.object(place, name, timed(function, step)))

@@ -17,8 +17,8 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {
     "members": True,
     # the inner life of AffinityState, which layers pass on and users need not open
-    "exclude-members": "training, extra_repr, start, running_rows, mean_rows, merged_nothing, with_rows, merge, "
-    "take, detach, columns_of, mean, vote",
+    "exclude-members": "training, extra_repr, start, mean_rows, is_initial, merge, take, "
+    "detach, num_columns, mean, vote",
 }
 napoleon_use_ivar = True
 napoleon_attr_annotations = False

@@ -9,39 +9,37 @@ from typing import TYPE_CHECKING
 from graphpool.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from graphpool.agglomerative import AgglomerativePool
-    from graphpool.component import ComponentPool
+    from graphpool.affinity_state import AffinityState
+    from graphpool.agglomerative_pool import AgglomerativePool
+    from graphpool.component_pool import ComponentPool
     from graphpool.components import Components, connected_components
-    from graphpool.contract import contract_edges
-    from graphpool.graphs import complete_graph, grid_graph
-    from graphpool.hierarchy import Hierarchy, Level
-    from graphpool.online import OnlineAgglomerativePooling
+    from graphpool.edge_contraction import contract_edges
+    from graphpool.edge_scores import CosineEdgeScore, LinearEdgeScore
+    from graphpool.hierarchy import Hierarchy, Level, MergeTree
+    from graphpool.online_pooling import OnlineAgglomerativePooling
     from graphpool.partition import Partition
     from graphpool.pooled import Pooled
-    from graphpool.scores import CosineEdgeScore, LinearEdgeScore
-    from graphpool.segment import segment_mean, segment_sum
+    from graphpool.regular_graphs import complete_graph, grid_graph
+    from graphpool.segment_reduce import segment_mean, segment_sum
     from graphpool.similarity import affinity_similarity, affinity_similarity_pairs, feature_similarity
-    from graphpool.state import AffinityState
-    from graphpool.tree import MergeTree
     from graphpool.vote import token_vote
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "graphpool.agglomerative": ("AgglomerativePool",),
-            "graphpool.component": ("ComponentPool",),
+            "graphpool.agglomerative_pool": ("AgglomerativePool",),
+            "graphpool.component_pool": ("ComponentPool",),
             "graphpool.components": ("Components", "connected_components"),
-            "graphpool.contract": ("contract_edges",),
-            "graphpool.graphs": ("complete_graph", "grid_graph"),
-            "graphpool.hierarchy": ("Hierarchy", "Level"),
-            "graphpool.online": ("OnlineAgglomerativePooling",),
+            "graphpool.edge_contraction": ("contract_edges",),
+            "graphpool.regular_graphs": ("complete_graph", "grid_graph"),
+            "graphpool.hierarchy": ("Hierarchy", "Level", "MergeTree"),
+            "graphpool.online_pooling": ("OnlineAgglomerativePooling",),
             "graphpool.partition": ("Partition",),
             "graphpool.pooled": ("Pooled",),
-            "graphpool.scores": ("CosineEdgeScore", "LinearEdgeScore"),
-            "graphpool.segment": ("segment_mean", "segment_sum"),
+            "graphpool.edge_scores": ("CosineEdgeScore", "LinearEdgeScore"),
+            "graphpool.segment_reduce": ("segment_mean", "segment_sum"),
             "graphpool.similarity": ("affinity_similarity", "affinity_similarity_pairs", "feature_similarity"),
-            "graphpool.state": ("AffinityState",),
-            "graphpool.tree": ("MergeTree",),
+            "graphpool.affinity_state": ("AffinityState",),
             "graphpool.vote": ("token_vote",),
         },
     )

@@ -1,26 +1,45 @@
-"""Affinity to the tokens of a graph, A = F F^T, in the pieces that are needed and never as masks."""
+"""Affinity to the tokens of a graph, A = F F^T, and the tokens' second moments, F^T F / n: only what is asked for."""
 
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from graphpool.layout import Layout
-from graphpool.moments import Principal, principal, second_moments, worth_few_directions
+from graphpool.batch_layout import Layout, block_product, product_with_columns
 from graphpool.precision import full_precision
-from graphpool.products import block_product, product_with_columns
+
+_DIRECTIONS = 64  # of the principal subspace
+_MIN_CHANNELS = 2 * _DIRECTIONS  # from which a subspace of so few directions is worth its cost
+_ITERATIONS = 2  # of the subspace iteration
+
+
+class PrincipalSubspace(NamedTuple):
+    """A subspace of the channels that holds most of the second moments, and a bound on those outside it.
+
+    The bound holds for any subspace; one of principal directions makes it small.
+
+    Attributes:
+        basis: orthonormal columns, ``[num_graphs, channels, directions]``.
+        inside: second moments in the subspace, ``[num_graphs, directions, directions]``.
+        outside: upper bound on the second moment in any direction orthogonal to it, ``[num_graphs]``.
+    """
+
+    basis: Tensor
+    inside: Tensor
+    outside: Tensor
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The tokens that affinity is taken to: all of each graph, or ``anchors`` of them.
+class AffinityColumns:
+    """The tokens that affinity is taken to: all tokens of each graph, or evenly spaced anchors.
 
     Attributes:
         tokens: unit rows, ``[num_columns, channels]``.
-        layout: which graph they belong to.
-        index: which tokens they are, ``[num_columns]``; ``None`` if all of them.
+        layout: which graph each of them belongs to.
+        index: which of all tokens they are, ``[num_columns]``; ``None`` if they are all.
     """
 
     tokens: Tensor
@@ -28,8 +47,8 @@ class Columns:
     index: Tensor | None = None
 
     @classmethod
-    def of(cls, tokens: Tensor, layout: Layout, anchors: int | None) -> "Columns":
-        """All tokens, or ``anchors`` evenly spaced ones of every graph that has more."""
+    def of(cls, tokens: Tensor, layout: Layout, anchors: int | None) -> "AffinityColumns":
+        """Selects all tokens, or ``anchors`` evenly spaced ones of every graph that has more."""
         if anchors is None or layout.largest <= anchors:
             return cls(tokens, layout)
         size = layout.ptr.diff()
@@ -43,23 +62,56 @@ class Columns:
         return cls(tokens.index_select(0, index), Layout(graph, ptr, sizes), index)
 
     @property
-    def worth_moments(self) -> bool:
+    def moments_are_small(self) -> bool:
         """Whether second moments are much smaller than the affinity of all tokens."""
         return self.layout.largest >= 2 * self.tokens.size(1)
 
     @cached_property
     def moments(self) -> Tensor:
-        """Second moments of the tokens of each graph, ``[graphs, channels, channels]``."""
-        return second_moments(self.tokens, self.layout)
+        """Second moments of the tokens of each graph, ``[num_graphs, channels, channels]``."""
+        tokens, layout = self.tokens, self.layout
+        with full_precision(tokens.device):
+            if tokens.is_cpu:
+                products = tokens.new_empty(layout.num_graphs, tokens.size(1), tokens.size(1))
+                for graph_tokens, product in zip(layout.split(tokens), products, strict=True):
+                    block_product(graph_tokens.T, graph_tokens.T, product, symmetric=True)
+            else:
+                padded = layout.pad(tokens)
+                products = torch.bmm(padded.transpose(1, 2), padded)
+        return products / layout.ptr.diff().clamp(min=1).view(-1, 1, 1)
 
     @cached_property
-    def principal(self) -> Principal | None:
-        """The few directions in which most of them lies; ``None`` where few are no cheaper than all."""
-        return principal(self.moments, self.tokens, self.layout) if worth_few_directions(self.moments) else None
+    def principal(self) -> PrincipalSubspace | None:
+        """The principal subspace of the moments; ``None`` where it is no cheaper than they are (QR is slow on CUDA)."""
+        if not self.tokens.is_cpu or self.tokens.size(1) < _MIN_CHANNELS:
+            return None
+        return _principal_subspace(self.moments, self.tokens, self.layout)
 
 
-def check_fits(num_rows: int, columns: Columns) -> None:
-    """Raises where ``num_rows`` affinity rows would exceed the free memory."""
+def _principal_subspace(moments: Tensor, tokens: Tensor, layout: Layout) -> PrincipalSubspace:
+    """Finds the subspace by subspace iteration, starting from evenly spaced tokens.
+
+    The largest moment outside is the root of the largest eigenvalue of the squared rest, which is at most the root of
+    its Frobenius norm.
+    """
+    spaced = torch.arange(_DIRECTIONS, device=tokens.device) * layout.ptr.diff().unsqueeze(1) // _DIRECTIONS
+    index = (layout.ptr[:-1].unsqueeze(1) + spaced).clamp(max=max(0, tokens.size(0) - 1))
+    basis = tokens[index].transpose(1, 2)
+    for _ in range(_ITERATIONS):
+        basis = torch.linalg.qr(moments @ basis)[0]
+    product = moments @ basis
+    inside = basis.transpose(1, 2) @ product
+    half = torch.baddbmm(product, basis, inside, alpha=-0.5)
+    rest = moments.baddbmm(half, basis.transpose(1, 2), alpha=-1)
+    rest = rest.baddbmm_(basis, half.transpose(1, 2), alpha=-1)
+    squared = torch.empty_like(rest)
+    for graph_rest, out in zip(rest, squared, strict=True):
+        block_product(graph_rest, graph_rest, out, symmetric=True)
+    return PrincipalSubspace(basis, inside, squared.flatten(1).norm(dim=1).sqrt())
+
+
+def check_fits(num_rows: int, columns: AffinityColumns) -> None:
+    """Raises a ``ValueError`` where ``num_rows`` affinity rows would exceed the free memory."""
     wanted = num_rows * columns.layout.largest * columns.tokens.element_size()
     if wanted < 2**28:
         return
@@ -82,23 +134,24 @@ def _free_bytes(device: torch.device) -> float:
         return float("inf")
 
 
-def affinity_rows(sums: Tensor, layout: Layout, columns: Columns) -> Tensor:
-    """``sums F^T`` inside each graph: running sums of affinity rows, ``[num_rows, most columns of a graph]``.
+def affinity_rows(sums: Tensor, layout: Layout, columns: AffinityColumns) -> Tensor:
+    """Computes ``sums F^T`` inside each graph: the sum of the affinity rows of each supernode's tokens.
 
-    Zero in the columns that a smaller graph does not have.
+    Returns:
+        Rows, ``[num_rows, most columns of a graph]``, zero in the columns that a smaller graph does not have.
     """
     with full_precision(sums.device):
         return product_with_columns(sums, layout, columns.tokens, columns.layout)
 
 
-def affinity_matrix(columns: Columns) -> Tensor:
-    """All rows of A where the columns are all the tokens, ``[num_tokens, most tokens of a graph]``."""
+def affinity_matrix(columns: AffinityColumns) -> Tensor:
+    """Computes all rows of A where the columns are all the tokens, ``[num_tokens, most tokens of a graph]``."""
     tokens, layout = columns.tokens, columns.layout
     if not tokens.is_cpu:
         return affinity_rows(tokens, layout, columns)
     out = tokens.new_empty(layout.num_nodes, layout.largest)
     with full_precision(tokens.device):
-        for own, rows in zip(layout.split(tokens), layout.split(out), strict=True):
-            rows[:, own.size(0) :] = 0
-            block_product(own, own, rows[:, : own.size(0)], symmetric=True)
+        for graph_tokens, rows in zip(layout.split(tokens), layout.split(out), strict=True):
+            rows[:, graph_tokens.size(0) :] = 0
+            block_product(graph_tokens, graph_tokens, rows[:, : graph_tokens.size(0)], symmetric=True)
     return out

@@ -1,4 +1,4 @@
-"""What every operator expects of its arguments, and the errors it gives otherwise.
+"""Checks of arguments, and the errors that bad ones get: name of the argument, what was expected and what came.
 
 Checks of types and shapes are free. Checks of *values* (indices in range, a sorted batch) read the device, so each
 public call gathers them in one host sync. Under ``torch.compile`` only the free ones run.
@@ -19,7 +19,7 @@ _KINDS = {
 
 
 class Graph(NamedTuple):
-    """Checked arguments of a pooling layer: indices as int64, ``batch`` always there."""
+    """Checked arguments of a pooling layer, with int64 indices and a ``batch`` vector where none was given."""
 
     x: Tensor
     edge_index: Tensor
@@ -29,14 +29,14 @@ class Graph(NamedTuple):
 
 
 def describe(value: Any) -> str:
-    """What came, in the words of an error message."""
+    """Describes a value in an error message: dtype and shape of a tensor, else type and value."""
     if isinstance(value, Tensor):
         return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {list(value.shape)}"
     return f"{type(value).__name__} {value!r}"
 
 
 def check_tensor(name: str, value: Any, *, dims: int | None = None, kind: str = "floating") -> None:
-    """``value`` is a strided tensor of the given kind (see ``_KINDS``, or ``any``) and number of dimensions."""
+    """Raises unless ``value`` is a strided tensor of the given kind (of ``_KINDS``, or ``any``) and dimensions."""
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         raise TypeError(f"'{name}' must be a dense torch.Tensor, got {describe(value)}")
     fits = {
@@ -54,7 +54,7 @@ def check_tensor(name: str, value: Any, *, dims: int | None = None, kind: str = 
 
 
 def check_same_device(**tensors: Tensor | None) -> None:
-    """All the given tensors live on one device."""
+    """Raises unless all the given tensors are on one device."""
     there = {name: value.device for name, value in tensors.items() if value is not None}
     if len(set(there.values())) > 1:
         listed = ", ".join(f"'{name}' on {device}" for name, device in there.items())
@@ -62,7 +62,7 @@ def check_same_device(**tensors: Tensor | None) -> None:
 
 
 def check_number(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> float:
-    """``value`` is a number in ``[low, high]`` (``(low, high]`` with ``open_low``)."""
+    """Raises unless ``value`` is a number in ``[low, high]`` (``(low, high]`` with ``open_low``); returns a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"'{name}' must be a number, got {describe(value)}")
     if not (low < value if open_low else low <= value) or not value <= high:
@@ -71,7 +71,7 @@ def check_number(name: str, value: Any, low: float, high: float, *, open_low: bo
 
 
 def check_count(name: str, value: Any, low: int) -> int:
-    """``value`` is an int of at least ``low``."""
+    """Raises unless ``value`` is an int of at least ``low``; returns it."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"'{name}' must be an int, got {describe(value)}")
     if value < low:
@@ -80,19 +80,19 @@ def check_count(name: str, value: Any, low: int) -> int:
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    """``value`` is one of ``choices``."""
+    """Raises unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"'{name}' must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def check_rows(name: str, value: Tensor, count: int, of: str) -> None:
-    """``value`` has one row for each of ``count`` things."""
-    if value.size(0) != count:
+    """Raises unless ``value`` has ``count`` rows, one for each of the things named ``of``."""
+    if value.dim() == 0 or value.size(0) != count:
         raise ValueError(f"'{name}' must have one row for each of the {count} {of}, got {describe(value)}")
 
 
 def check_edge_index_type(edge_index: Any, name: str = "edge_index") -> Tensor:
-    """Checks type and shape; returns the edges as a plain int64 tensor."""
+    """Checks type and shape of edges; returns them as a plain int64 tensor."""
     as_tensor = getattr(edge_index, "as_tensor", None)  # torch_geometric.EdgeIndex
     if as_tensor is not None:
         edge_index = as_tensor()
@@ -103,7 +103,7 @@ def check_edge_index_type(edge_index: Any, name: str = "edge_index") -> Tensor:
 
 
 def check_edge_index(edge_index: Any, num_nodes: int, name: str = "edge_index") -> Tensor:
-    """Checks type, shape and range; returns the edges as a plain int64 tensor. One host sync."""
+    """Checks type, shape and range of edges; returns them as a plain int64 tensor. One host sync."""
     edge_index = check_edge_index_type(edge_index, name)
     if edge_index.numel() and not torch.compiler.is_compiling():
         low, high = torch.stack(torch.aminmax(edge_index)).tolist()
@@ -112,7 +112,7 @@ def check_edge_index(edge_index: Any, num_nodes: int, name: str = "edge_index") 
 
 
 def check_range(name: str, low: int, high: int, count: int, of: str) -> None:
-    """Indices that run from ``low`` to ``high`` point at ``count`` things."""
+    """Raises unless indices from ``low`` to ``high`` are indices of ``count`` things, named ``of``."""
     if low < 0 or high >= count:
         raise ValueError(
             f"'{name}' must hold indices from 0 to {count - 1} ({count} {of}), got values from {low} to {high}"
@@ -135,16 +135,13 @@ def check_cluster(cluster: Any, num_clusters: int | None, name: str = "cluster")
 
 
 def check_graph(x: Any, edge_index: Any, edge_attr: Any, batch: Any, batch_size: int | None = None) -> Graph:
-    """Checks the arguments that every pooling layer takes. One host sync for all of them."""
+    """Checks the arguments that every pooling layer takes. One host sync, and one more for several graphs."""
     check_tensor("x", x, dims=2)
     edge_index = check_edge_index_type(edge_index)
     num_nodes = x.size(0)
     if edge_attr is not None:
         check_tensor("edge_attr", edge_attr, kind="number")
-        if edge_attr.dim() == 0 or edge_attr.size(0) != edge_index.size(1):
-            raise ValueError(
-                f"'edge_attr' must have one row for each of the {edge_index.size(1)} edges, got {describe(edge_attr)}"
-            )
+        check_rows("edge_attr", edge_attr, edge_index.size(1), "edges")
     if batch_size is not None:
         check_count("batch_size", batch_size, 0)
     given = batch is not None
@@ -160,17 +157,15 @@ def check_graph(x: Any, edge_index: Any, edge_attr: Any, batch: Any, batch_size:
 
 
 def _check_values(num_nodes: int, edge_index: Tensor, batch: Tensor | None, batch_size: int | None) -> int:
-    seen = list(torch.aminmax(edge_index)) if edge_index.numel() else []
+    """Checks the values of edges and of a batch vector; returns the number of graphs."""
+    queries = list(torch.aminmax(edge_index)) if edge_index.numel() else []
     if batch is not None and num_nodes:
-        seen += [batch[0], batch[-1], (batch[1:] < batch[:-1]).any()]
-    low, high, first, last, unsorted = 0, -1, 0, -1, 0
-    if seen:
-        values = [int(value) for value in torch.stack([value.long() for value in seen]).tolist()]
-        if edge_index.numel():
-            low, high, *values = values
-            check_range("edge_index", low, high, num_nodes, "nodes")
-        if values:
-            first, last, unsorted = values
+        queries += [batch[0], batch[-1], (batch[1:] < batch[:-1]).any()]
+    answers = torch.stack([query.long() for query in queries]).tolist() if queries else []
+    if edge_index.numel():
+        low, high, *answers = answers
+        check_range("edge_index", low, high, num_nodes, "nodes")
+    first, last, unsorted = answers or (0, -1, 0)
     if unsorted:
         raise ValueError("'batch' must be sorted (nodes of one graph stand together), got an unsorted batch vector")
     if first < 0:

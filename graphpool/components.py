@@ -1,4 +1,4 @@
-"""Connected components on the device of the edges, by hooking roots and contracting."""
+"""Connected components, found on the device of the edges by hooking roots and contracting."""
 
 import math
 from collections.abc import Iterator
@@ -13,13 +13,18 @@ from graphpool.checks import check_count, check_edge_index, check_rows, check_te
 
 @dataclass(frozen=True)
 class Components:
-    """Labels of the connected components of a graph; unpacks as ``label, count``.
+    """Labels the connected components of a graph; unpacks as ``label, count``.
 
     Attributes:
         label: component of each node, ``[num_nodes]``, int64.
-        count: how many components there are; an int, or a scalar tensor on the device in the static form.
-        converged: always true, except in the static form: there a scalar tensor on the device that says whether its
-            fixed number of sweeps was enough.
+        count: number of components; an int, or a scalar tensor on the device in the static form.
+        converged: whether the fixed number of sweeps of the static form was enough, a scalar tensor on the device;
+            always ``True`` in the other form.
+
+    Example:
+        >>> components = connected_components(torch.tensor([[0], [2]]), num_nodes=3)
+        >>> components.label.tolist(), components.count, components.converged
+        ([0, 1, 0], 2, True)
     """
 
     label: Int[Tensor, " nodes"]
@@ -37,7 +42,7 @@ def connected_components(
     edge_mask: Bool[Tensor, " edges"] | None = None,
     static: bool = False,
 ) -> Components:
-    r"""Connected components of an undirected graph.
+    r"""Finds the connected components of an undirected graph.
 
     Directed edges count as undirected, self-loops and repeated edges change nothing. Components are numbered by
     their first node, exactly as :func:`scipy.sparse.csgraph.connected_components` numbers them.
@@ -56,9 +61,9 @@ def connected_components(
     Args:
         edge_index: edges, ``[2, num_edges]``, int32 or int64.
         num_nodes: number of nodes; the largest index plus one if not given.
-        edge_mask: which edges count, ``[num_edges]``, bool.
-        static: no host sync and no data-dependent shape. Labels are then the smallest node of each component
-            instead of consecutive numbers, and ``count`` and ``converged`` stay on the device.
+        edge_mask: which edges count, ``[num_edges]``, bool; all if not given.
+        static: whether to do without host syncs and data-dependent shapes. Labels are then the smallest node of each
+            component instead of consecutive numbers, and ``count`` and ``converged`` stay on the device.
 
     Returns:
         :class:`Components`.
@@ -96,7 +101,7 @@ def _count_nodes(edge_index: Tensor) -> int:
 
 
 def hook_and_contract(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, int]:
-    """Labels and number of the components of checked int64 edges."""
+    """Returns the labels and the number of the components of checked int64 edges."""
     source, target = edge_index
     count, rounds = num_nodes, []
     while source.numel():
@@ -114,7 +119,7 @@ def hook_and_contract(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, int]:
 
 
 def _hook_once(high: Tensor, low: Tensor, num_nodes: int) -> tuple[Tensor, int]:
-    """Hooks each node to its smallest neighbour below it; the trees that result, numbered by their roots."""
+    """Hooks each node to its smallest neighbour below it; returns the tree of each node, and the number of trees."""
     nodes = torch.arange(num_nodes, device=high.device)
     parent = nodes.scatter_reduce(0, high, low, "amin")
     while not torch.equal(parent, grandparent := parent.index_select(0, parent)):
@@ -126,6 +131,7 @@ def _hook_once(high: Tensor, low: Tensor, num_nodes: int) -> tuple[Tensor, int]:
 
 
 def _fixed_sweeps(edge_index: Tensor, num_nodes: int, edge_mask: Tensor | None) -> Components:
+    """Finds components by FastSV: hooks and shortcuts all nodes at once, a number of times that only shapes decide."""
     source, target = edge_index
     if edge_mask is not None:
         target = torch.where(edge_mask, target, source)
@@ -139,7 +145,7 @@ def _fixed_sweeps(edge_index: Tensor, num_nodes: int, edge_mask: Tensor | None) 
         hooked = hooked.scatter_reduce(0, source, offer, "amin")  # and the node itself
         parent = torch.minimum(hooked, grandparent)
         before, grandparent = grandparent, parent.index_select(0, parent)
-        # there is nobody to wait for on CPU, so it may look whether anything still moves
+        # on CPU there is no device to wait for: stop when nothing moves any more
         if parent.is_cpu and not torch.compiler.is_compiling() and torch.equal(before, grandparent):
             break
     agree = parent.index_select(0, source) == parent.index_select(0, target)

@@ -1,4 +1,4 @@
-"""Tokens divided into supernodes, and the masks of those that count."""
+"""Partition: the supernode of each token, and the masks of the supernodes that are segments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from graphpool.checks import describe
 
 @dataclass(frozen=True)
 class Partition:
-    """The tokens of a batch of graphs, divided into supernodes.
+    """Divides the tokens of a batch of graphs into supernodes.
 
     Supernodes are numbered by their first token, so those of one graph stand together and ``batch`` is sorted.
 
@@ -24,6 +24,15 @@ class Partition:
         batch: graph of each supernode, ``[K]``, int64.
         keep: which supernodes are segments, that is, have ``min_area`` tokens or more, ``[K]``, bool.
         sizes: number of tokens of each graph, on the host.
+
+    Example:
+        >>> from graphpool import OnlineAgglomerativePooling, grid_graph
+        >>> tokens = torch.eye(2).repeat_interleave(2, 0)  # the rows of a 2 x 2 grid
+        >>> level = OnlineAgglomerativePooling((0.8,), min_area=2)(tokens, grid_graph(2, 2)).levels[0]
+        >>> level.instance.cluster, level.instance.area
+        (tensor([0, 0, 1, 1]), tensor([2, 2]))
+        >>> level.instance.masks((2, 2)).int().tolist()
+        [[[1, 1], [0, 0]], [[0, 0], [1, 1]]]
     """
 
     cluster: Int[Tensor, " tokens"]
@@ -34,7 +43,7 @@ class Partition:
     sizes: tuple[int, ...]
 
     def masks(self, shape: tuple[int, int] | Sequence[tuple[int, int]]) -> Tensor | list[Tensor]:
-        """The segments as masks over token grids.
+        """Renders the segments as masks over token grids.
 
         Args:
             shape: ``(height, width)`` of the token grid of every graph, or one such pair for each graph.
@@ -46,7 +55,7 @@ class Partition:
 
         Raises:
             TypeError: ``shape`` is no sequence.
-            ValueError: a shape that does not have as many cells as the graph has tokens, or not one for each graph.
+            ValueError: a shape with another number of cells than the graph has tokens, or not one for each graph.
 
         Host syncs: one, and one more for a list of shapes.
         """

@@ -1,4 +1,4 @@
-"""What every pooling layer returns."""
+"""Pooled: what every pooling layer returns, and its forms in PyG and torch-geometric-pool."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+from graphpool.affinity_state import AffinityState
+from graphpool.batch_layout import Layout
 from graphpool.checks import check_rows, check_tensor
-from graphpool.layout import Layout
-from graphpool.segment import take_rows
-from graphpool.state import AffinityState
+from graphpool.segment_reduce import take_rows
 
 if TYPE_CHECKING:
     from tgp.select import SelectOutput as TgpSelectOutput
@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
 
 class Pooled(NamedTuple):
-    """A pooled graph, or batch of graphs. Unpacks in PyG's order: ``x, edge_index, edge_attr, batch, *_ = pooled``.
+    """Holds a pooled graph, or batch of graphs; unpacks in PyG's order: ``x, edge_index, edge_attr, batch, *_``.
 
     Attributes:
-        x: features of the supernodes, ``[K, channels]``.
-        edge_index: edges between supernodes, ``[2, num_coarse_edges]``, each once, without self-loops, sorted.
-        edge_attr: their attributes, ``[num_coarse_edges, ...]``, or ``None``.
-        batch: graph of each supernode, ``[K]``, sorted.
-        cluster: supernode of each input node, ``[N]``.
-        score: score of each input edge, ``[E]``, or ``None``.
+        x: features of the supernodes, ``[K, channels]``, in the dtype of the input.
+        edge_index: edges between supernodes, ``[2, num_coarse_edges]``, int64, each once, without self-loops, sorted.
+        edge_attr: attributes of these edges, ``[num_coarse_edges, *]``, or ``None``.
+        batch: graph of each supernode, ``[K]``, int64, sorted.
+        cluster: supernode of each input node, ``[num_nodes]``, int64.
+        score: score of each input edge, ``[num_edges]``, or ``None``.
         state: the original tokens and running sums, for the next layer, or ``None``.
+
+    Example:
+        >>> from graphpool import AgglomerativePool, grid_graph
+        >>> x = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+        >>> pooled = AgglomerativePool(0.9, features="mean")(x, grid_graph(2, 2))
+        >>> pooled.cluster, pooled.lift()[:, 0]
+        (tensor([0, 0, 1, 1]), tensor([2., 2., 0., 0.]))
     """
 
     x: Float[Tensor, "supernodes channels"]
@@ -41,13 +48,13 @@ class Pooled(NamedTuple):
     state: AffinityState | None = None
 
     def lift(self, x: Shaped[Tensor, "supernodes *channels"] | None = None) -> Shaped[Tensor, "nodes *channels"]:
-        """Unpooling: each node gets the row of its supernode.
+        """Unpools: gives each node the row of its supernode.
 
         Args:
             x: rows of the supernodes, ``[K, *]``, say after further layers; the pooled features if not given.
 
         Returns:
-            Rows of the nodes, ``[N, *]``. Differentiable, with a deterministic gradient.
+            Rows of the nodes, ``[num_nodes, *]``. Differentiable, with a deterministic gradient.
 
         Raises:
             TypeError: ``x`` is not a tensor.
@@ -59,10 +66,10 @@ class Pooled(NamedTuple):
         return take_rows(x, self.cluster)
 
     def to_data(self, batch_size: int | None = None) -> Data:
-        """The pooled graph as a PyG ``Data``; with several graphs as a ``Batch`` that ``to_data_list`` takes apart.
+        """Converts the pooled graph to a PyG ``Data``, several graphs to a ``Batch`` that ``to_data_list`` splits.
 
         Args:
-            batch_size: number of graphs; the last one that has nodes counts them if not given.
+            batch_size: number of graphs; up to the last one that has nodes if not given.
 
         Host syncs: two for a batch.
         """
@@ -84,14 +91,14 @@ class Pooled(NamedTuple):
         return data
 
     def to_select_output(self) -> SelectOutput:
-        """The assignment as PyG's ``SelectOutput``, for its ``Connect`` and other operators."""
+        """Converts the assignment to PyG's ``SelectOutput``, for its ``Connect`` and other operators."""
         from torch_geometric.nn.pool.select import SelectOutput
 
         nodes = torch.arange(self.cluster.numel(), device=self.cluster.device)
         return SelectOutput(nodes, nodes.numel(), self.cluster, self.x.size(0))
 
     def to_tgp_select_output(self) -> TgpSelectOutput:
-        """The assignment as torch-geometric-pool's ``SelectOutput``, for its reducers, connectors and lifts.
+        """Converts the assignment to torch-geometric-pool's ``SelectOutput``, for its reducers, connectors and lifts.
 
         Raises:
             ImportError: torch-geometric-pool is not installed (extra ``peers``).

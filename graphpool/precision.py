@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 def widen(x: Tensor) -> Tensor:
-    """``x`` in the type that similarities are computed in: fp32, or fp64 where it is fp64."""
+    """Casts ``x`` to the dtype that similarities are computed in: fp64 stays, everything else becomes fp32."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Switches autocast, TF32 and reduced-precision fp32 products off for a block."""
     autocast_off = torch.autocast(device.type, enabled=False)
-    if torch.compiler.is_compiling():  # the global switches cannot be traced; what was compiled keeps the caller's
+    if torch.compiler.is_compiling():  # the global switches cannot be traced; compiled code keeps the caller's
         return autocast_off
     stack = ExitStack()
     stack.enter_context(autocast_off)
@@ -26,6 +26,7 @@ def full_precision(device: torch.device) -> AbstractContextManager[Any]:
 
 @contextmanager
 def _ieee_products() -> Iterator[None]:
+    """Sets the global switches of fp32 products to full precision, and back afterwards."""
     if not _SWITCHES:
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")

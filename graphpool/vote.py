@@ -1,15 +1,15 @@
-"""Features of supernodes by vote of their tokens: Eq. 6."""
+"""Features of supernodes by a vote of their tokens: Eq. 6."""
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphpool.affinity import Columns, affinity_rows
+from graphpool.affinity import AffinityColumns, affinity_rows
+from graphpool.batch_layout import Layout
 from graphpool.checks import check_choice, check_number, check_rows, check_same_device, check_tensor
-from graphpool.layout import Layout
 from graphpool.precision import full_precision, widen
-from graphpool.segment import take_rows
+from graphpool.segment_reduce import take_rows
 
 LOGITS = ("sum", "mean")
 _CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
@@ -24,7 +24,7 @@ def token_vote(
     area: Int[Tensor, " supernodes"] | None = None,
     values: Float[Tensor, "tokens values"] | None = None,
 ) -> Float[Tensor, "supernodes values"]:
-    r"""Features of the supernodes of one graph: the paper's Eq. 6,
+    r"""Computes the features of the supernodes of one graph by the paper's Eq. 6,
     :math:`V_i = \mathrm{L2N}\{\mathrm{softmax}(M_i A / \sigma)\, F\}`.
 
     It is attention: the query is the sum of a supernode's tokens (:math:`M_i A = (\sum_{k \in i} F_k) F^\top`), keys
@@ -34,15 +34,15 @@ def token_vote(
     Args:
         sums: sum of the token features of each supernode, ``[num_supernodes, channels]``.
         tokens: unit token features F, ``[num_tokens, channels]``.
-        temperature: the paper's sigma, positive.
+        temperature: the paper's :math:`\sigma`, positive.
         logits: ``"sum"``, the paper's formula to the letter: the larger a supernode, the sharper its softmax, down to
             nearly its medoid. ``"mean"`` divides by the area first.
-        area: number of tokens of each supernode, ``[num_supernodes]``; needed for ``"mean"`` only.
-        values: what is averaged by the weights, if not the tokens, ``[num_tokens, channels of the values]``.
+        area: number of tokens of each supernode, ``[num_supernodes]``, int32 or int64; needed for ``"mean"`` only.
+        values: rows to average instead of the tokens, ``[num_tokens, value_channels]``.
 
     Returns:
-        Features of unit length, ``[num_supernodes, channels of the values]``, in the dtype of ``sums`` (computed in
-        fp32 or better).
+        Features of unit length, ``[num_supernodes, value_channels]``, in the dtype of ``sums`` (computed in fp32 or
+        better).
 
     Raises:
         TypeError: an argument has the wrong type or dtype.
@@ -69,66 +69,60 @@ def token_vote(
         check_rows("values", values, tokens.size(0), "tokens")
     check_same_device(sums=sums, tokens=tokens, area=area, values=values)
     keys = widen(tokens)
-    weights_of = keys if values is None else widen(values)
-    voted = vote_by_sums(
-        widen(sums),
-        _single(sums),
-        Columns(keys, _single(keys)),
-        weights_of,
-        temperature,
-        area if logits == "mean" else None,
-    )
+    columns = AffinityColumns(keys, _single_graph(keys))
+    values = keys if values is None else widen(values)
+    area = area if logits == "mean" else None
+    voted = vote_by_sums(widen(sums), _single_graph(sums), columns, values, temperature, area)
     return F.normalize(voted, dim=1).to(sums.dtype)
 
 
-def _single(x: Tensor) -> Layout:
-    """The layout of one graph."""
+def _single_graph(x: Tensor) -> Layout:
     return Layout.of(torch.zeros(x.size(0), dtype=torch.long, device=x.device), 1)
 
 
 def vote_by_sums(
-    sums: Tensor, layout: Layout, columns: Columns, values: Tensor, temperature: float, area: Tensor | None
+    sums: Tensor, layout: Layout, columns: AffinityColumns, values: Tensor, temperature: float, area: Tensor | None
 ) -> Tensor:
-    """Weighted average of ``values`` for each supernode, before normalisation, from running sums of tokens.
+    """Averages ``values``, a row for each column token, with the weights of Eq. 6, before normalisation.
 
-    ``values`` has a row for each column token. The weights of all supernodes never stand side by side: on CPU they are
-    made for a part of one graph at a time, on CUDA for a part of every graph at a time.
+    The weights of all supernodes never exist at once: on CPU they are computed for a chunk of one graph at a time, on
+    CUDA for a chunk of every graph at a time.
     """
     scale = _scale(sums, temperature, area)
     if sums.is_cpu:
-        return _part_by_part(sums, layout, columns, values, scale)
+        return _vote_by_graph(sums, layout, columns, values, scale)
     step = max(1, _CHUNK_BYTES["cuda"] // max(1, layout.num_graphs * columns.layout.largest * sums.element_size()))
     place = torch.arange(layout.num_nodes, device=sums.device) - layout.ptr.index_select(0, layout.batch)
-    parts, order = [], []
+    chunks, order = [], []
     for start in range(0, layout.largest, step):
         index = ((place >= start) & (place < start + step)).nonzero().view(-1)
-        part = Layout.of(layout.batch.index_select(0, index), layout.num_graphs)
-        rows = affinity_rows(take_rows(sums, index), part, columns)
-        parts.append(_padded(rows, part, columns, values, scale.index_select(0, index)))
+        chunk = Layout.of(layout.batch.index_select(0, index), layout.num_graphs)
+        rows = affinity_rows(take_rows(sums, index), chunk, columns)
+        chunks.append(_vote_padded(rows, chunk, columns, values, scale.index_select(0, index)))
         order.append(index)
-    return take_rows(torch.cat(parts), torch.cat(order).argsort()) if parts else sums.new_zeros(0, values.size(1))
+    return take_rows(torch.cat(chunks), torch.cat(order).argsort()) if chunks else sums.new_zeros(0, values.size(1))
 
 
 def _scale(rows: Tensor, temperature: float, area: Tensor | None) -> Tensor:
-    """What the logits of each supernode are multiplied by, ``[K, 1]``."""
+    """Returns the factor of the logits of each supernode, ``[K, 1]``."""
     scale = rows.new_full((rows.size(0), 1), 1 / temperature)
     return scale if area is None else scale / area.to(rows.dtype).unsqueeze(1)
 
 
-def _part_by_part(sums: Tensor, layout: Layout, columns: Columns, values: Tensor, scale: Tensor) -> Tensor:
+def _vote_by_graph(sums: Tensor, layout: Layout, columns: AffinityColumns, values: Tensor, scale: Tensor) -> Tensor:
     step = max(1, _CHUNK_BYTES["cpu"] // max(1, columns.layout.largest * sums.element_size()))
-    parts = [values.new_zeros(0, values.size(1))]
+    chunks = [values.new_zeros(0, values.size(1))]
     by_graph = (layout.split(sums), layout.split(scale), columns.layout.split(columns.tokens))
     with full_precision(sums.device):
-        for query, factor, key, value in zip(*by_graph, columns.layout.split(values), strict=True):
-            for part, by in zip(query.split(step), factor.split(step), strict=True):
-                parts.append(((part @ key.T) * by).softmax(1) @ value)
-    return torch.cat(parts)
+        for queries, factors, keys, graph_values in zip(*by_graph, columns.layout.split(values), strict=True):
+            for query, factor in zip(queries.split(step), factors.split(step), strict=True):
+                chunks.append(((query @ keys.T) * factor).softmax(1) @ graph_values)
+    return torch.cat(chunks)
 
 
-def _padded(rows: Tensor, layout: Layout, columns: Columns, values: Tensor, scale: Tensor) -> Tensor:
+def _vote_padded(rows: Tensor, layout: Layout, columns: AffinityColumns, values: Tensor, scale: Tensor) -> Tensor:
     logits = rows * scale
-    if not columns.layout.uniform:  # columns that a graph does not have take no part
-        logits = logits.masked_fill(~columns.layout.valid.index_select(0, layout.batch), float("-inf"))
+    if not columns.layout.uniform:  # the columns that a graph does not have get no weight
+        logits = logits.masked_fill(~columns.layout.padded_mask.index_select(0, layout.batch), float("-inf"))
     with full_precision(rows.device):
         return layout.unpad(torch.bmm(layout.pad(logits.softmax(1)), columns.layout.pad(values)))

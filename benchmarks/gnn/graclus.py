@@ -7,7 +7,7 @@ from torch_geometric.nn.pool.consecutive import consecutive_cluster
 from benchmarks.gnn.coarse import Coarse
 from benchmarks.layers import graclus_cluster
 from graphpool import contract_edges
-from graphpool.segment import take_rows
+from graphpool.segment_reduce import take_rows
 
 
 class Graclus(nn.Module):

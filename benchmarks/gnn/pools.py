@@ -10,7 +10,7 @@ from benchmarks.gnn.coarse import Coarse
 from benchmarks.gnn.graclus import Graclus
 from benchmarks.gnn.tgp_pools import clusters_of, tgp_pool
 from graphpool import AgglomerativePool, ComponentPool, LinearEdgeScore
-from graphpool.segment import take_rows
+from graphpool.segment_reduce import take_rows
 
 
 class Identity(nn.Module):

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from graphpool.affinity_state import CENTERS
 from graphpool.checks import check_choice, check_count, check_number, describe
-from graphpool.online import FEATURES
-from graphpool.state import CENTERS
+from graphpool.online_pooling import FEATURES
 
 KINDS = ("instance", "semantic")
 

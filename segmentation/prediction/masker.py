@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphpool import grid_graph
-from graphpool.layout import Layout
-from graphpool.state import unit_tokens
+from graphpool.affinity_state import unit_tokens
+from graphpool.batch_layout import Layout
 from segmentation.base.device import choose_device, choose_dtype
 from segmentation.base.stage_costs import StageCosts
 from segmentation.config import MaskSettings, load_preset

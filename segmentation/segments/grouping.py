@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool import Hierarchy, MergeTree, OnlineAgglomerativePooling, Partition, grid_graph
-from graphpool.layout import Layout
-from graphpool.state import unit_tokens
+from graphpool.affinity_state import unit_tokens
+from graphpool.batch_layout import Layout
 from segmentation.config.masks import MaskSettings
 
 

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphpool.bounds import Form, MeanSquare, Range
-from graphpool.layout import Layout
-from graphpool.spatial import distance_by_differences
-from graphpool.state import AffinityState
+from graphpool.affinity_state import AffinityState
+from graphpool.batch_layout import Layout
+from graphpool.similarity import distance_by_differences
+from graphpool.spatial_bounds import DistanceBounds, MeanSquare, squared_length
 
 CASES = [
     pytest.param((40,), 5, None, id="many tokens"),
@@ -46,17 +46,17 @@ def literal_differences(state: AffinityState, pairs: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(("sizes", "channels", "anchors"), [*CASES, FEW_DIRECTIONS])
-def test_range_holds_the_distance(sizes: tuple[int, ...], channels: int, anchors: int | None) -> None:
+def test_bounds_hold_for_the_distance(sizes: tuple[int, ...], channels: int, anchors: int | None) -> None:
     state = merged_state(sizes, channels, anchors)
     pairs = pairs_of(state)
     literal = torch.stack([row.abs().mean() for row in literal_differences(state, pairs)])
     squared = (state.mean[pairs[0]] - state.mean[pairs[1]]).square().sum(1)
-    by_length = Range.by_length(squared)
-    closer = MeanSquare.of(state).range(lambda form: form.on_edges(pairs), pairs[0], squared)
+    by_length = DistanceBounds.by_length(squared)
+    closer = MeanSquare.of(state).bounds(lambda form: form.on_edges(pairs), pairs[0], squared)
     for found in (by_length, closer):
-        assert (found.least <= literal).all()
-        assert (found.most >= literal).all()
-    assert closer.most.mean() < by_length.most.mean()
+        assert (found.lower <= literal).all()
+        assert (found.upper >= literal).all()
+    assert closer.upper.mean() < by_length.upper.mean()
 
 
 def test_few_directions() -> None:
@@ -84,14 +84,14 @@ def test_forms(sizes: tuple[int, ...], channels: int, anchors: int | None) -> No
     form = MeanSquare.of(state).inside
     torch.testing.assert_close(form.on_edges(pairs), literal)
     torch.testing.assert_close(
-        Form.length(state).on_edges(pairs), (state.mean[pairs[0]] - state.mean[pairs[1]]).square().sum(1)
+        squared_length(state).on_edges(pairs), (state.mean[pairs[0]] - state.mean[pairs[1]]).square().sum(1)
     )
     layout = state.layout
     graph = layout.batch[pairs[0]]
     first, second = pairs - layout.ptr[graph]
     block = slice(1, 4)
     kept = (first >= block.start) & (first < block.stop)
-    found = form.of_block(layout, block)[graph[kept], first[kept] - block.start, second[kept]]
+    found = form.on_block(layout, block)[graph[kept], first[kept] - block.start, second[kept]]
     torch.testing.assert_close(found, literal[kept])
 
 

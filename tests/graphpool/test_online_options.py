@@ -24,8 +24,8 @@ def test_feature_weight_1_builds_no_affinity_of_all_tokens(monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise AssertionError("built A")
 
-    monkeypatch.setattr(graphpool.state, "affinity_matrix", refuse)
-    monkeypatch.setattr(graphpool.state, "affinity_rows", refuse)
+    monkeypatch.setattr(graphpool.affinity_state, "affinity_matrix", refuse)
+    monkeypatch.setattr(graphpool.affinity_state, "affinity_rows", refuse)
     x, edges = regions(9, 9, 16), grid_graph(9, 9)
     OnlineAgglomerativePooling(feature_weight=1)(x, edges)
     for features in ("vote", "mean", "sum"):
@@ -51,7 +51,7 @@ def test_pairs_in_blocks_are_grouped_as_pairs_at_once(feature_weight: float, mon
     batch = torch.tensor([0] * 81 + [1] * 20)
     pool = OnlineAgglomerativePooling(feature_weight=feature_weight)
     whole = pool(x, edges, batch)
-    monkeypatch.setattr(graphpool.grouping, "_BLOCK_PAIRS", {"cpu": 2 * 81 * 7})
+    monkeypatch.setattr(graphpool.threshold_grouping, "_BLOCK_PAIRS", {"cpu": 2 * 81 * 7})
     for one, other in zip(partitions(whole), partitions(pool(x, edges, batch)), strict=True):
         assert torch.equal(one.cluster, other.cluster)
         assert torch.equal(one.x, other.x)

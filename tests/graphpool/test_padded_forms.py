@@ -4,12 +4,11 @@ import torch
 import torch.nn.functional as F
 
 from graphpool import segment_sum
-from graphpool.affinity import Columns, affinity_rows
-from graphpool.layout import Layout
-from graphpool.similarity import distance_on_edges
-from graphpool.spatial import spatial_similarity
-from graphpool.state import AffinityState
-from graphpool.vote import _padded, _scale, vote_by_sums
+from graphpool.affinity import AffinityColumns, affinity_rows
+from graphpool.affinity_state import AffinityState
+from graphpool.batch_layout import Layout
+from graphpool.similarity import distance_on_edges, spatial_similarity
+from graphpool.vote import _scale, _vote_padded, vote_by_sums
 
 SIZES = (7, 0, 12, 1, 9)
 
@@ -29,13 +28,13 @@ def test_padded_vote() -> None:
     rows = affinity_rows(state.sums, layout, columns)
     for area in (None, state.area):
         expected = vote_by_sums(state.sums, layout, columns, state.values, 0.3, area)
-        found = _padded(rows, layout, columns, state.values, _scale(rows, 0.3, area))
+        found = _vote_padded(rows, layout, columns, state.values, _scale(rows, 0.3, area))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_padded_product() -> None:
     state = ragged_state()
-    columns: Columns = state.columns
+    columns: AffinityColumns = state.columns
     padded = torch.bmm(state.layout.pad(state.sums), columns.layout.pad(columns.tokens).transpose(1, 2))
     torch.testing.assert_close(
         state.layout.unpad(padded), affinity_rows(state.sums, state.layout, columns), rtol=0, atol=1e-5
@@ -46,7 +45,7 @@ def test_all_rows_at_once() -> None:
     state = ragged_state()
     pairs = torch.triu_indices(state.layout.num_nodes, state.layout.num_nodes, 1)
     pairs = pairs[:, state.layout.batch[pairs[0]] == state.layout.batch[pairs[1]]]
-    at_once = 1 - distance_on_edges(state.mean_rows(), pairs) / state.columns_of[pairs[0]]
+    at_once = 1 - distance_on_edges(state.mean_rows(), pairs) / state.num_columns[pairs[0]]
     torch.testing.assert_close(spatial_similarity(state, pairs), at_once, rtol=0, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Pooling by connected components of learned edge scores: PyG's ClusterPooling, sparse."""
+"""ComponentPool: contracts the connected components of edges with high learned scores; PyG's ClusterPooling, sparse."""
 
 import math
 
@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_count, check_graph, check_number
 from graphpool.components import hook_and_contract
-from graphpool.contract import REDUCTIONS, coarsen
-from graphpool.neighbours import add_neighbours
+from graphpool.edge_contraction import REDUCTIONS, coarsen
+from graphpool.edge_scores import linear_on_edges
 from graphpool.pooled import Pooled
-from graphpool.scores import linear_on_edges
-from graphpool.segment import add_rows, take_rows
+from graphpool.segment_reduce import add_neighbours, add_rows, take_rows
 
 METHODS = ("tanh", "sigmoid", "log_softmax")
 
@@ -21,8 +20,8 @@ METHODS = ("tanh", "sigmoid", "log_softmax")
 class ComponentPool(nn.Module):
     r"""Contracts the connected components of edges whose learned score is above a threshold.
 
-    The operator of `"Edge-Based Graph Component Pooling" <https://arxiv.org/abs/2409.11856>`_. Gives what
-    :class:`torch_geometric.nn.pool.ClusterPooling` gives (same clusters, edges and batch, features up to rounding,
+    The operator of `"Edge-Based Graph Component Pooling" <https://arxiv.org/abs/2409.11856>`_. Returns what
+    :class:`torch_geometric.nn.pool.ClusterPooling` returns (same clusters, edges and batch, features up to rounding,
     and the same ``state_dict``) without its dense N x N matrices, and works on graphs without nodes or edges.
 
     A supernode is :math:`\sum_{(i, j), j \in c} s_{ij} x_i`: the sources of *all* edges that end in it, weighted by
@@ -30,7 +29,7 @@ class ComponentPool(nn.Module):
 
     Args:
         in_channels: number of features of a node.
-        edge_score_method: ``"tanh"``, ``"sigmoid"`` or ``"log_softmax"``, of a linear map of both ends.
+        edge_score_method: ``"tanh"``, ``"sigmoid"`` or ``"log_softmax"`` of a linear map of the features at both ends.
         dropout: probability with which raw scores are dropped in training.
         threshold: edges with larger scores are contracted. ``None`` is 0 for ``tanh``, 0.5 for ``sigmoid``, and for
             ``log_softmax`` the logarithm of an even share, :math:`-\log E`. (ClusterPooling's default for the latter
@@ -81,10 +80,11 @@ class ComponentPool(nn.Module):
         """Pools a graph or a batch of graphs.
 
         Args:
-            x: node features, ``[num_nodes, in_channels]``.
-            edge_index: edges, ``[2, num_edges]``. Self-loops are left out, as in ClusterPooling, and score 0.
-            edge_attr: their attributes, ``[num_edges, *]``.
-            batch: graph of each node, sorted, ``[num_nodes]``; ``None`` for one graph.
+            x: node features, ``[num_nodes, in_channels]``, floating point.
+            edge_index: edges, ``[2, num_edges]``, int32 or int64. Self-loops are left out, as in ClusterPooling, and
+                score 0.
+            edge_attr: attributes of the edges, ``[num_edges, *]``, integer or floating point.
+            batch: graph of each node, sorted, ``[num_nodes]``, int32 or int64; ``None`` for one graph.
 
         Returns:
             :class:`Pooled`, without ``state``. Gradients reach ``x`` and the weights.
@@ -93,7 +93,7 @@ class ComponentPool(nn.Module):
             TypeError: an argument has the wrong type or dtype.
             ValueError: wrong shapes, indices out of range, an unsorted ``batch``, or edges between graphs.
 
-        Host syncs: one for the checks, two for sizes, one for each round of components.
+        Host syncs: one or two for the checks, two for sizes, one for each round of components.
         """
         graph = check_graph(x, edge_index, edge_attr, batch)
         if x.size(1) != self.in_channels:

@@ -1,4 +1,4 @@
-"""What a hierarchy of pooling layers remembers: the original tokens and running sums over each supernode."""
+"""What a hierarchy of pooling layers carries along: the original tokens, and running sums over each supernode."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphpool.affinity import Columns, affinity_matrix, affinity_rows, check_fits
-from graphpool.layout import Layout
+from graphpool.affinity import AffinityColumns, affinity_matrix, affinity_rows, check_fits
+from graphpool.batch_layout import Layout
 from graphpool.precision import widen
-from graphpool.segment import add_rows, average_rows, take_rows
+from graphpool.segment_reduce import add_rows, average_rows, take_rows
 from graphpool.vote import vote_by_sums
 
 CENTERS = ("none", "graph")
@@ -19,9 +19,10 @@ _VANISHED = 1e-4  # of the longest raw token of a graph; below it, centred token
 
 @dataclass(frozen=True)
 class AffinityState:
-    """The original tokens of a batch of graphs, and what OAP keeps of them for each supernode.
+    """Carries the original tokens of a batch of graphs, and their sums over each supernode, from layer to layer.
 
-    :class:`~graphpool.AgglomerativePool` returns one and takes it back as ``state`` in the next layer.
+    :class:`~graphpool.AgglomerativePool` returns one and takes it back as ``state`` in the next layer. By linearity,
+    sums of tokens are all that Eqs. 3 and 6 of the paper need to know of a supernode.
 
     Attributes:
         columns: the unit tokens that affinity is taken to.
@@ -29,10 +30,16 @@ class AffinityState:
         layout: which graph each *supernode* belongs to.
         sums: sum of the unit tokens of each supernode, ``[K, channels]``.
         area: number of tokens of each supernode, ``[K]``, int64.
-        cluster: supernode of each original token, ``[num_tokens]``.
+        cluster: supernode of each original token, ``[num_tokens]``, int64.
+
+    Example:
+        >>> from graphpool import AgglomerativePool, grid_graph
+        >>> tokens = torch.eye(2).repeat_interleave(2, 0)  # the rows of a 2 x 2 grid
+        >>> AgglomerativePool(0.8)(tokens, grid_graph(2, 2)).state.area
+        tensor([2, 2])
     """
 
-    columns: Columns
+    columns: AffinityColumns
     values: Tensor
     layout: Layout
     sums: Tensor
@@ -43,8 +50,8 @@ class AffinityState:
     def start(
         cls, tokens: Tensor, layout: Layout, *, values: Tensor | None = None, anchors: int | None = None
     ) -> "AffinityState":
-        """Every token its own supernode. ``tokens`` and ``values`` are in the type to compute in."""
-        columns = Columns.of(tokens, layout, anchors)
+        """Makes every token a supernode. ``tokens`` and ``values`` are in the dtype to compute in."""
+        columns = AffinityColumns.of(tokens, layout, anchors)
         values = tokens if values is None else values
         if columns.index is not None:
             values = take_rows(values, columns.index)
@@ -55,27 +62,27 @@ class AffinityState:
     @cached_property
     def mean(self) -> Tensor:
         """Mean token of each supernode, ``[K, channels]``."""
-        return self.sums if self.merged_nothing else self.sums / self.area.unsqueeze(1)
+        return self.sums if self.is_initial else self.sums / self.area.unsqueeze(1)
 
     @cached_property
-    def columns_of(self) -> Tensor:
-        """How many affinity columns count for each supernode, ``[K]``."""
+    def num_columns(self) -> Tensor:
+        """Number of affinity columns of the graph of each supernode, ``[K]``."""
         return self.columns.layout.ptr.diff().index_select(0, self.layout.batch)
 
-    def mean_rows(self) -> Tensor:
-        """Affinity row of each supernode, the mean over its tokens: ``[K, most columns of a graph]``."""
-        check_fits(self.layout.num_nodes, self.columns)
-        if self.columns.index is None and self.merged_nothing:
-            return affinity_matrix(self.columns)
-        return affinity_rows(self.mean, self.layout, self.columns)
-
     @property
-    def merged_nothing(self) -> bool:
+    def is_initial(self) -> bool:
         """Whether every token is still its own supernode."""
         return self.layout.num_nodes == self.cluster.numel()
 
+    def mean_rows(self) -> Tensor:
+        """Computes the affinity row of each supernode, the mean over its tokens: ``[K, most columns of a graph]``."""
+        check_fits(self.layout.num_nodes, self.columns)
+        if self.columns.index is None and self.is_initial:
+            return affinity_matrix(self.columns)
+        return affinity_rows(self.mean, self.layout, self.columns)
+
     def merge(self, cluster: Tensor, num_clusters: int) -> "AffinityState":
-        """The state after supernodes became clusters: children add up."""
+        """Merges supernodes into clusters: sums and areas add up."""
         batch = torch.zeros(num_clusters, dtype=torch.long, device=cluster.device)
         batch.index_copy_(0, cluster, self.layout.batch)
         return replace(
@@ -87,7 +94,7 @@ class AffinityState:
         )
 
     def take(self, index: Tensor) -> "AffinityState":
-        """The state of some of the supernodes, in the order given (sorted by graph); ``cluster`` stays as it is."""
+        """Selects some of the supernodes, in the order given (sorted by graph); ``cluster`` stays as it is."""
         return replace(
             self,
             layout=Layout.of(self.layout.batch.index_select(0, index), self.layout.num_graphs),
@@ -96,27 +103,27 @@ class AffinityState:
         )
 
     def detach(self) -> "AffinityState":
-        """The same state without a graph of gradients."""
+        """Detaches all tensors from the autograd graph."""
         columns = replace(self.columns, tokens=self.columns.tokens.detach())
         return replace(self, columns=columns, values=self.values.detach(), sums=self.sums.detach())
 
     def vote(self, temperature: float, logits: str) -> Tensor:
-        """Eq. 6 for every supernode, before normalisation."""
+        """Computes Eq. 6 for every supernode, before normalisation."""
         area = self.area if logits == "mean" else None
         return vote_by_sums(self.sums, self.layout, self.columns, self.values, temperature, area)
 
 
 def unit_tokens(x: Tensor, layout: Layout, center: str) -> Tensor:
-    """Rows of unit length, in fp32 or better; with ``center="graph"`` after subtracting the mean row of each graph.
+    """Normalises rows, in fp32 or better; with ``center="graph"`` after subtracting the mean row of each graph.
 
     A graph whose centred rows vanish (a single node, a blank photo) keeps its raw ones.
     """
     x = widen(x)
     if center == "graph" and layout.num_nodes:
         centred = x - take_rows(average_rows(x, layout.batch, layout.num_graphs), layout.batch)
-        longest = torch.stack([x.detach().norm(dim=1), centred.detach().norm(dim=1)])
-        peak = longest.new_zeros(2, layout.num_graphs)
-        peak = peak.scatter_reduce(1, layout.batch.expand(2, -1), longest, "amax")
-        vanished = (peak[1] <= _VANISHED * peak[0]).index_select(0, layout.batch)
+        lengths = torch.stack([x.detach().norm(dim=1), centred.detach().norm(dim=1)])
+        longest = lengths.new_zeros(2, layout.num_graphs)
+        longest = longest.scatter_reduce(1, layout.batch.expand(2, -1), lengths, "amax")
+        vanished = (longest[1] <= _VANISHED * longest[0]).index_select(0, layout.batch)
         x = torch.where(vanished.unsqueeze(1), x, centred)
     return F.normalize(x, dim=1)

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_count, check_graph
 from graphpool.precision import widen
-from graphpool.segment import take_rows
+from graphpool.segment_reduce import take_rows
 from graphpool.similarity import dot_on_edges
 
 ACTIVATIONS = ("sigmoid", "tanh", "identity")
 
 
 class _EdgeScore(nn.Module, ABC):
-    """Checks the input; what it is scored by is :meth:`_score`'s."""
+    """Checks the input of an edge score; subclasses compute it in :meth:`_score`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -34,7 +34,16 @@ class _EdgeScore(nn.Module, ABC):
         edge_attr: Shaped[Tensor, "edges *attributes"] | None = None,
         batch: Int[Tensor, " nodes"] | None = None,
     ) -> Float[Tensor, " edges"]:
-        """Scores ``[num_edges]`` of the edges; ``edge_attr`` and ``batch`` are not looked at.
+        """Scores the edges.
+
+        Args:
+            x: node features, ``[num_nodes, in_channels]``, floating point.
+            edge_index: edges, ``[2, num_edges]``, int32 or int64.
+            edge_attr: attributes of the edges; checked, not used.
+            batch: graph of each node; checked, not used.
+
+        Returns:
+            Scores, ``[num_edges]``, in the dtype of ``x``.
 
         Raises:
             TypeError: an argument has the wrong type or dtype.
@@ -57,7 +66,7 @@ class LinearEdgeScore(_EdgeScore):
 
     Args:
         in_channels: number of features of a node.
-        activation: ``"sigmoid"``, ``"tanh"`` or ``"identity"``.
+        activation: the function :math:`\phi`: ``"sigmoid"``, ``"tanh"`` or ``"identity"``.
 
     Raises:
         TypeError: ``in_channels`` is not an int.
@@ -110,7 +119,7 @@ class CosineEdgeScore(_EdgeScore):
 
 
 def linear_on_edges(lin: nn.Linear, x: Tensor, edge_index: Tensor) -> Tensor:
-    """``lin([x_i || x_j])`` for every edge, without concatenating."""
+    """Computes ``lin([x_i || x_j])`` for every edge without concatenating."""
     left, right = lin.weight.view(2, -1).unbind(0)
     ends = x @ torch.stack([left, right], dim=1)
     return take_rows(ends[:, 0], edge_index[0]) + take_rows(ends[:, 1], edge_index[1]) + lin.bias

@@ -1,4 +1,4 @@
-"""One layer of Online Agglomerative Pooling, for any GNN."""
+"""AgglomerativePool: one layer of Online Agglomerative Pooling, for any GNN."""
 
 import math
 
@@ -7,16 +7,24 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
+from graphpool.affinity_state import CENTERS, AffinityState, unit_tokens
+from graphpool.batch_layout import Layout
+from graphpool.checks import (
+    Graph,
+    check_choice,
+    check_count,
+    check_graph,
+    check_number,
+    check_rows,
+    check_tensor,
+    describe,
+)
 from graphpool.components import hook_and_contract
-from graphpool.contract import REDUCTIONS, coarsen, distinct_edges
-from graphpool.layout import Layout
+from graphpool.edge_contraction import REDUCTIONS, coarsen, sort_ends, unique_edges
 from graphpool.pooled import Pooled
 from graphpool.precision import widen
-from graphpool.segment import add_rows, average_rows, take_rows
-from graphpool.similarity import dot_on_edges
-from graphpool.spatial import spatial_similarity
-from graphpool.state import CENTERS, AffinityState, unit_tokens
+from graphpool.segment_reduce import add_rows, average_rows, take_rows
+from graphpool.similarity import dot_on_edges, spatial_similarity
 from graphpool.vote import LOGITS
 
 FEATURES = ("vote", "mean", "sum")
@@ -46,13 +54,13 @@ class AgglomerativePool(nn.Module):
         features: features of the supernodes: ``"vote"`` (Eq. 6: unit vectors), ``"mean"`` or ``"sum"`` of the given
             ``x``. ``None`` is ``"vote"`` where there is affinity to vote with, and ``"mean"`` with ``feature_weight=1``
             or a learned ``score``. For graph classification ``"sum"`` did best: it keeps count of what merged.
-        score: a module that scores edges, called as ``score(x, edge_index, edge_attr, batch)``, such as
-            :class:`LinearEdgeScore`; replaces Eq. 4.
-        center: ``"none"``, or ``"graph"`` to subtract each graph's mean row before normalising, for grouping only. Do
-            so after a ReLU, where all cosines are positive; a threshold of 0.5 then is a good start.
+        score: module that scores edges in place of Eq. 4, called as ``score(x, edge_index, edge_attr, batch)``, such
+            as :class:`LinearEdgeScore`.
+        center: ``"none"``, or ``"graph"`` to subtract each graph's mean row before normalising, for grouping only. Use
+            it after a ReLU, where all cosines are positive; a threshold of 0.5 then is a good start.
         logits: ``"sum"`` (Eq. 6 to the letter) or ``"mean"`` (divided by the area).
-        anchors: take affinity to this many evenly spaced tokens of each graph instead of all. An approximation, for
-            graphs whose number of nodes squared does not fit.
+        anchors: number of evenly spaced tokens of each graph that affinity is taken to, instead of all. An
+            approximation, for graphs whose number of nodes squared does not fit.
         edge_reduce: how attributes of merged edges become one: ``"sum"``, ``"mean"``, ``"max"`` or ``"min"``.
 
     Raises:
@@ -112,11 +120,11 @@ class AgglomerativePool(nn.Module):
         """Pools a graph or a batch of graphs.
 
         Args:
-            x: node features, ``[num_nodes, channels]``.
-            edge_index: edges, ``[2, num_edges]``; a component is joined by edges of either direction.
-            edge_attr: their attributes, ``[num_edges, *]``.
-            batch: graph of each node, sorted, ``[num_nodes]``; ``None`` for one graph.
-            state: what the layer before returned, to go on with its hierarchy.
+            x: node features, ``[num_nodes, channels]``, floating point.
+            edge_index: edges, ``[2, num_edges]``, int32 or int64; either direction joins a component.
+            edge_attr: attributes of the edges, ``[num_edges, *]``, integer or floating point.
+            batch: graph of each node, sorted, ``[num_nodes]``, int32 or int64; ``None`` for one graph.
+            state: state that the layer before returned, to go on with its hierarchy.
             batch_size: number of graphs, if the last ones have no nodes.
 
         Returns:
@@ -127,60 +135,56 @@ class AgglomerativePool(nn.Module):
             ValueError: wrong shapes, indices out of range, an unsorted ``batch``, edges between graphs, a ``state``
                 of other nodes, or affinity that does not fit in memory.
 
-        Host syncs: one for the checks, a few for sizes, and one for each round of components.
+        Host syncs: one or two for the checks, a few for sizes, one for each round of components.
         """
         graph = check_graph(x, edge_index, edge_attr, batch, batch_size)
         if self._uses_tokens:
-            state = self._start(x, Layout.of(graph.batch, graph.num_graphs)) if state is None else state
+            state = self._initial_state(x, Layout.of(graph.batch, graph.num_graphs)) if state is None else state
             check_rows("state", state.area, x.size(0), "nodes of 'x'")
         else:
             state = None
-        score = self._score(x, graph.edge_index, edge_attr, graph.batch, graph.num_graphs, state)
+        score = self._score_edges(graph, state)
         contracted = (score > self.threshold).nonzero().view(-1)
         cluster, count = hook_and_contract(graph.edge_index.index_select(1, contracted), x.size(0))
         state = None if state is None else state.merge(cluster, count)
-        pooled = self._reduce(x, cluster, count, state)
+        pooled = self._reduce_features(x, cluster, count, state)
         if self.score is not None:
-            pooled = pooled * _gate(score, contracted, graph.edge_index, cluster, count).unsqueeze(1).to(pooled.dtype)
+            gate = _mean_contracted_score(score, contracted, graph.edge_index, cluster, count)
+            pooled = pooled * gate.unsqueeze(1).to(pooled.dtype)
         coarse, coarse_attr = coarsen(cluster, graph.edge_index, edge_attr, count, self.edge_reduce)
         pooled_batch = graph.batch.new_zeros(count).index_copy_(0, cluster, graph.batch)
         return Pooled(pooled, coarse, coarse_attr, pooled_batch, cluster, score, state)
 
     @property
     def _uses_tokens(self) -> bool:
+        """Whether Eq. 3 or Eq. 6 is computed."""
         return self.features == "vote" or (self.score is None and self.feature_weight < 1)
 
-    def _start(self, x: Tensor, layout: Layout) -> AffinityState:
+    def _initial_state(self, x: Tensor, layout: Layout) -> AffinityState:
         tokens = unit_tokens(x, layout, self.center)
         values = tokens if self.center == "none" else F.normalize(widen(x), dim=1)
         return AffinityState.start(tokens, layout, values=values, anchors=self.anchors)
 
-    def _score(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_attr: Tensor | None,
-        batch: Tensor,
-        num_graphs: int,
-        state: AffinityState | None,
-    ) -> Tensor:
+    def _score_edges(self, graph: Graph, state: AffinityState | None) -> Tensor:
+        x, edge_index = graph.x, graph.edge_index
         if self.score is not None:
-            score = self.score(x, edge_index, edge_attr, batch)
+            score = self.score(x, edge_index, graph.edge_attr, graph.batch)
             check_tensor("score", score, dims=1)
             check_rows("score", score, edge_index.size(1), "edges")
             return score
         with torch.no_grad():
-            layout = state.layout if state is not None else Layout.of(batch, num_graphs)
+            layout = state.layout if state is not None else Layout.of(graph.batch, graph.num_graphs)
             unit = unit_tokens(x, layout, self.center)
             if state is None or self.feature_weight == 1:
                 return dot_on_edges(unit, edge_index).to(x.dtype)
             # both directions of an edge score the same, and Eq. 3 is what costs
-            pairs, group = _pairs(edge_index, x.size(0))
+            pairs, pair_of_edge = unique_edges(sort_ends(edge_index), x.size(0), return_inverse=True)
+            assert pair_of_edge is not None  # asked for
             spatial = spatial_similarity(state.detach(), pairs)
             score = self.feature_weight * dot_on_edges(unit, pairs) + (1 - self.feature_weight) * spatial
-            return score.index_select(0, group).to(x.dtype)
+            return score.index_select(0, pair_of_edge).to(x.dtype)
 
-    def _reduce(self, x: Tensor, cluster: Tensor, count: int, state: AffinityState | None) -> Tensor:
+    def _reduce_features(self, x: Tensor, cluster: Tensor, count: int, state: AffinityState | None) -> Tensor:
         if self.features == "vote":
             assert state is not None  # by _uses_tokens
             return F.normalize(state.vote(self.temperature, self.logits), dim=1).to(x.dtype)
@@ -193,17 +197,11 @@ class AgglomerativePool(nn.Module):
         )
 
 
-def _pairs(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
-    """Each pair of joined nodes once, smaller node first, and which pair each edge is."""
-    ordered = torch.stack([torch.minimum(*edge_index), torch.maximum(*edge_index)])
-    pairs, group = distinct_edges(ordered, num_nodes, with_group=True)
-    assert group is not None  # asked for
-    return pairs, group
-
-
-def _gate(score: Tensor, contracted: Tensor, edge_index: Tensor, cluster: Tensor, count: int) -> Tensor:
-    """Mean score of the edges contracted in each supernode; one where there are none."""
-    of = cluster.index_select(0, edge_index[0].index_select(0, contracted))
-    mean = average_rows(take_rows(score, contracted), of, count)
-    alone = torch.ones(count, dtype=torch.bool, device=score.device).index_fill_(0, of, False)
+def _mean_contracted_score(
+    score: Tensor, contracted: Tensor, edge_index: Tensor, cluster: Tensor, count: int
+) -> Tensor:
+    """Averages the scores of the edges contracted in each supernode; one where there are none."""
+    supernode = cluster.index_select(0, edge_index[0].index_select(0, contracted))
+    mean = average_rows(take_rows(score, contracted), supernode, count)
+    alone = torch.ones(count, dtype=torch.bool, device=score.device).index_fill_(0, supernode, False)
     return torch.where(alone, torch.ones_like(mean), mean)

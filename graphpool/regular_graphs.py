@@ -1,11 +1,11 @@
-"""Edge lists of regular graphs."""
+"""Edges of regular graphs: grids and complete graphs."""
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from graphpool.batch_layout import Layout
 from graphpool.checks import check_choice, check_count, check_tensor
-from graphpool.layout import Layout
 
 
 def grid_graph(
@@ -16,17 +16,17 @@ def grid_graph(
     *,
     device: torch.device | str | None = None,
 ) -> Int[Tensor, "2 edges"]:
-    """Edges of ``batch_size`` grids of ``height`` x ``width`` nodes, row by row, one grid after the other.
+    """Connects the neighbours in ``batch_size`` grids of ``height`` x ``width`` nodes: the graph of a ViT's tokens.
 
-    Both directions of every edge, sorted by source and target, as PyG keeps undirected graphs. This is the graph of
-    the tokens of a ViT.
+    Nodes are numbered row by row, one grid after the other. Both directions of every edge, sorted by source and
+    target, as PyG keeps undirected graphs.
 
     Args:
         height: rows of the grid.
         width: columns of the grid.
         batch_size: number of grids.
         connectivity: 4 (left, right, up, down) or 8 (diagonals too).
-        device: where the result lives.
+        device: device of the result.
 
     Returns:
         Edges ``[2, num_edges]``, int64.
@@ -57,7 +57,7 @@ def grid_graph(
 
 
 def complete_graph(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 edges"]:
-    """All pairs of nodes of the same graph: both directions, no self-loops, sorted by source and target.
+    """Connects all pairs of nodes of the same graph: both directions, no self-loops, sorted by source and target.
 
     Args:
         batch: graph of each node, sorted, ``[num_nodes]``, int32 or int64.

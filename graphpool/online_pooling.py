@@ -1,4 +1,4 @@
-"""Online Agglomerative Pooling: the whole hierarchy of a batch of graphs in one call (Algorithm 1)."""
+"""OnlineAgglomerativePooling: the whole hierarchy of a batch of graphs in one call (Algorithm 1)."""
 
 import warnings
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from graphpool.affinity_state import CENTERS, AffinityState, unit_tokens
+from graphpool.batch_layout import Layout
 from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
-from graphpool.contract import distinct_edges
-from graphpool.grouping import Rule, group_edges, group_pairs
+from graphpool.edge_contraction import sort_ends, unique_edges
 from graphpool.hierarchy import Hierarchy, Level
-from graphpool.layout import Layout
 from graphpool.partition import Partition
 from graphpool.precision import widen
-from graphpool.segment import add_rows, count_rows
-from graphpool.state import CENTERS, AffinityState, unit_tokens
+from graphpool.segment_reduce import add_rows, count_rows
+from graphpool.threshold_grouping import MergeRule, group_edges, group_pairs
 from graphpool.vote import LOGITS
 
 FEATURES = ("vote", "mean")
 
 
 class OnlineAgglomerativePooling(nn.Module):
-    r"""Segments of a token graph at several levels, without labels, learning or eigenvectors.
+    r"""Segments a token graph at several levels, without labels, learning or eigenvectors.
 
     Algorithm 1 of *Online Agglomerative Pooling for Scalable Self-Supervised Universal Segmentation*. Each layer
     scores the edges by Eq. 4, :math:`\omega_f S^f + (1 - \omega_f) S^s`, contracts the connected components of those
@@ -34,19 +34,19 @@ class OnlineAgglomerativePooling(nn.Module):
     makes pseudo-masks. Use :class:`AgglomerativePool` in a network that learns.
 
     Args:
-        thresholds: one for each layer, in (-1, 1].
+        thresholds: thresholds of the layers, in (-1, 1].
         feature_weight: :math:`\omega_f` in [0, 1]; :math:`\omega_s = 1 - \omega_f`. With 1 no affinity is ever built.
         temperature: the paper's :math:`\sigma` of Eq. 6, positive.
         min_area: the paper's :math:`\phi`: supernodes with fewer tokens are not segments.
         semantic: whether to make the semantic levels.
-        semantic_thresholds: their thresholds, if not those of the layers.
-        features: what supernodes are compared by: ``"vote"`` (Eq. 6) or ``"mean"`` (the average of their tokens, which
-            the paper's Figure 4 compares with).
+        semantic_thresholds: thresholds of the semantic levels, if not those of the layers.
+        features: features that supernodes are compared by: ``"vote"`` (Eq. 6) or ``"mean"`` (the average of their
+            tokens, which the paper's Figure 4 compares with).
         logits: ``"sum"`` (Eq. 6 to the letter) or ``"mean"`` (divided by the area).
         center: ``"none"``, or ``"graph"`` to subtract each graph's mean token before normalising, for grouping only.
             Backbones whose tokens are all alike (DINOv2) need it.
-        anchors: take affinity to this many evenly spaced tokens of each graph instead of all. An approximation, for
-            graphs whose number of nodes squared does not fit.
+        anchors: number of evenly spaced tokens of each graph that affinity is taken to, instead of all. An
+            approximation, for graphs whose number of nodes squared does not fit.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -84,9 +84,8 @@ class OnlineAgglomerativePooling(nn.Module):
     ) -> None:
         super().__init__()
         self.thresholds = _check_thresholds("thresholds", thresholds)
-        self.semantic_thresholds = self.thresholds
-        if semantic_thresholds is not None:
-            self.semantic_thresholds = _check_thresholds("semantic_thresholds", semantic_thresholds)
+        semantic_thresholds = thresholds if semantic_thresholds is None else semantic_thresholds
+        self.semantic_thresholds = _check_thresholds("semantic_thresholds", semantic_thresholds)
         if len(self.semantic_thresholds) != len(self.thresholds):
             raise ValueError(
                 f"'semantic_thresholds' must have {len(self.thresholds)} values, one for each of 'thresholds', "
@@ -96,12 +95,9 @@ class OnlineAgglomerativePooling(nn.Module):
         self.temperature = check_number("temperature", temperature, 0, float("inf"), open_low=True)
         self.min_area = check_count("min_area", min_area, 1)
         self.semantic = semantic
-        for name, value, choices in (
-            ("features", features, FEATURES),
-            ("logits", logits, LOGITS),
-            ("center", center, CENTERS),
-        ):
-            check_choice(name, value, choices)
+        check_choice("features", features, FEATURES)
+        check_choice("logits", logits, LOGITS)
+        check_choice("center", center, CENTERS)
         self.features, self.logits, self.center = features, logits, center
         self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
 
@@ -119,11 +115,12 @@ class OnlineAgglomerativePooling(nn.Module):
         """Pools a batch of token graphs.
 
         Args:
-            x: token features, ``[num_tokens, channels]``; normalised here.
-            edge_index: edges between adjacent tokens, ``[2, num_edges]``; directions and repetitions do not matter.
-            batch: graph of each token, sorted, ``[num_tokens]``; ``None`` for one graph.
-            values: features that Eq. 6 averages for the returned ``x``, ``[num_tokens, channels of the values]``;
-                the normalised, uncentred tokens if not given. Grouping does not depend on them.
+            x: token features, ``[num_tokens, channels]``, floating point; normalised here.
+            edge_index: edges between adjacent tokens, ``[2, num_edges]``, int32 or int64; directions and repetitions
+                do not matter.
+            batch: graph of each token, sorted, ``[num_tokens]``, int32 or int64; ``None`` for one graph.
+            values: features that Eq. 6 averages for the returned ``x``, ``[num_tokens, value_channels]``, floating
+                point; the normalised, uncentred tokens if not given. Grouping does not depend on them.
             batch_size: number of graphs, if the last ones have no tokens.
 
         Returns:
@@ -137,7 +134,7 @@ class OnlineAgglomerativePooling(nn.Module):
         Warns:
             UserWarning: everything merged in the first layer.
 
-        Host syncs: one for the checks, then a fixed number a layer plus one for each round of components.
+        Host syncs: one or two for the checks, then a fixed number a layer plus one for each round of components.
         """
         graph = check_graph(x, edge_index, None, batch, batch_size)
         if values is not None:
@@ -148,50 +145,54 @@ class OnlineAgglomerativePooling(nn.Module):
         if values is None and self.center != "none":
             values = F.normalize(widen(x), dim=1)
         channels = tokens.size(1)
-        # Eq. 6 averages the tokens, to compare supernodes by, and beside them what is to be returned, if different
+        # Eq. 6 averages the tokens, by which supernodes are compared, and beside them the values, which are returned
         sources = tokens if values is None else torch.cat([tokens, widen(values)], dim=1)
         state = AffinityState.start(tokens, layout, values=sources, anchors=self.anchors)
-        # sums of what is to be returned; those of the tokens are the state's
-        totals = None if values is None or self.features == "vote" else widen(values)
+        # for means: sums of the values over each supernode; the state has those of the tokens
+        value_sums = None if values is None or self.features == "vote" else widen(values)
         edges = _undirected(graph.edge_index, x.size(0))
         features: Tensor | None = None
         levels = []
         for threshold, semantic_threshold in zip(self.thresholds, self.semantic_thresholds, strict=True):
-            seen = tokens if features is None else features[:, :channels]
-            cluster, count = group_edges(seen, state, edges, Rule(threshold, self.feature_weight))
+            compared = tokens if features is None else features[:, :channels]
+            cluster, count = group_edges(compared, state, edges, MergeRule(threshold, self.feature_weight))
             if features is None:
                 self._warn_if_all_merged(count, layout)
-            features, totals, state = self._merge(features, totals, state, cluster, count)
+            features, value_sums, state = self._merge(features, value_sums, state, cluster, count)
             edges = _undirected(cluster[edges], count)
             instance = self._partition(features, channels, state, layout, x.dtype)
             semantic = None
             if self.semantic:
-                rule = Rule(semantic_threshold, self.feature_weight)
+                rule = MergeRule(semantic_threshold, self.feature_weight)
                 cluster, count = group_pairs(features[:, :channels], state, rule)
-                merged, _, apart = self._merge(features, totals, state, cluster, count)
-                semantic = self._partition(merged, channels, apart, layout, x.dtype)
+                merged, _, merged_state = self._merge(features, value_sums, state, cluster, count)
+                semantic = self._partition(merged, channels, merged_state, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic))
         return Hierarchy(tuple(levels), graph.batch)
 
     def _merge(
-        self, features: Tensor | None, totals: Tensor | None, state: AffinityState, cluster: Tensor, count: int
+        self, features: Tensor | None, value_sums: Tensor | None, state: AffinityState, cluster: Tensor, count: int
     ) -> tuple[Tensor, Tensor | None, AffinityState]:
-        """Features, sums and state of the clusters. A cluster of one supernode keeps the features it has."""
+        """Merges supernodes into clusters; returns features, sums of values and state of the clusters.
+
+        A cluster of one supernode keeps its features; they are not computed again.
+        """
         merged = state.merge(cluster, count)
-        totals = None if totals is None else add_rows(totals, cluster, count)
+        value_sums = None if value_sums is None else add_rows(value_sums, cluster, count)
         changed = torch.arange(count, device=cluster.device)
         if features is not None:
             changed = (count_rows(cluster, count) > 1).nonzero().view(-1)
             kept = features.new_empty(count, features.size(1)).index_copy_(0, cluster, features)
         if self.features == "vote":
-            whole = changed.numel() == count
-            new = (merged if whole else merged.take(changed)).vote(self.temperature, self.logits)
+            voters = merged if changed.numel() == count else merged.take(changed)
+            new = voters.vote(self.temperature, self.logits)
         else:
-            sums = merged.sums if totals is None else torch.cat([merged.sums, totals], dim=1)
-            new = sums.index_select(0, changed)  # of the length of their mean, which is normalised away
+            sums = merged.sums if value_sums is None else torch.cat([merged.sums, value_sums], dim=1)
+            new = sums.index_select(0, changed)  # means but for their length, which is normalised away
         channels = state.sums.size(1)
-        new = torch.cat([F.normalize(part, dim=1) for part in new.split([channels, new.size(1) - channels], 1)], 1)
-        return (new if features is None else kept.index_copy_(0, changed, new)), totals, merged
+        new_tokens, new_values = new.split([channels, new.size(1) - channels], dim=1)
+        new = torch.cat([F.normalize(new_tokens, dim=1), F.normalize(new_values, dim=1)], dim=1)
+        return (new if features is None else kept.index_copy_(0, changed, new)), value_sums, merged
 
     def _partition(
         self, features: Tensor, channels: int, state: AffinityState, layout: Layout, dtype: torch.dtype
@@ -224,7 +225,7 @@ def _check_thresholds(name: str, thresholds: Sequence[float]) -> tuple[float, ..
 
 
 def _undirected(edge_index: Tensor, num_nodes: int) -> Tensor:
-    """Each joined pair of different nodes once, smaller node first."""
-    ordered = torch.stack([torch.minimum(*edge_index), torch.maximum(*edge_index)])
+    """Reduces edges to the pairs of different nodes that they join, smaller node first, each once."""
+    ordered = sort_ends(edge_index)
     different = (ordered[0] != ordered[1]).nonzero().view(-1)
-    return distinct_edges(ordered.index_select(1, different), num_nodes, with_group=False)[0]
+    return unique_edges(ordered.index_select(1, different), num_nodes, return_inverse=False)[0]
