@@ -9,7 +9,7 @@ import numpy as np
 
 from segmentation.data.decode import read_photo
 from segmentation.data.formats import PhotoError
-from segmentation.export.page import write_page
+from segmentation.export.viewer_page import write_page
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

@@ -1,8 +1,7 @@
-"""Generated scenes as files: photos, and their ground truth in COCO's formats."""
+"""Writes generated scenes as files: photos, and their ground truth in COCO's formats."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,28 +9,25 @@ from pycocotools import mask as coco_mask
 
 from graphpool.checks import check_count
 from segmentation.base.replace_file import replacing
-from segmentation.export.colours import palette
-from segmentation.export.maps import id_colours
+from segmentation.export.coco_files import Json, id_colours
+from segmentation.export.segment_colours import palette
 from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
-
-Entry = dict[str, Any]
 
 
 def write_scenes(folder: str | Path, number: int, *, seed: int = 0, size: int = 128, start: int = 0) -> None:
-    """Writes scenes and what is in them.
+    """Writes scenes and their ground truth.
 
     - ``photos/000000.png``: the photos, named by the number of the scene;
     - ``instances.json``: the things in COCO's format, masks as run-length codes;
-    - ``panoptic.json`` and ``panoptic/000000.png``: things and stuff in COCO's panoptic format (the id of a pixel is
-      R + 256 G + 65536 B);
-    - ``semantic/000000.png``: the place of each pixel's category in :data:`~segmentation.scenes.scene.CATEGORIES`. In
-      the COCO files the id of a category is this number plus one.
+    - ``panoptic.json`` and ``panoptic/000000.png``: things and stuff in COCO's panoptic format;
+    - ``semantic/000000.png``: the index of each pixel's category in :data:`~segmentation.scenes.scene.CATEGORIES`. In
+      the COCO files the id of a category is this index plus one.
 
     Args:
-        folder: a new or empty one.
-        number: how many scenes.
-        seed: of :func:`~segmentation.scenes.scene.make_scene`.
-        size: side of the photos, in pixels.
+        folder: a new or empty folder.
+        number: number of scenes.
+        seed: seed of :func:`~segmentation.scenes.scene.make_scene`.
+        size: side of the photos in pixels.
         start: number of the first scene.
 
     Raises:
@@ -53,51 +49,46 @@ def write_scenes(folder: str | Path, number: int, *, seed: int = 0, size: int = 
         raise ValueError(f"'folder' must be new or empty, got {str(folder)!r} with files in it")
     for part in ("photos", "panoptic", "semantic"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    images: list[Entry] = []
-    objects: list[Entry] = []
-    maps: list[Entry] = []
+    images: list[Json] = []
+    instances: list[Json] = []
+    panoptic: list[Json] = []
     for index in range(start, start + number):
-        scene, name = make_scene(index, seed=seed, size=size), f"{index:06d}.png"
+        scene, name, image_id = make_scene(index, seed=seed, size=size), f"{index:06d}.png", index + 1
         Image.fromarray(scene.photo).save(folder / "photos" / name)
         Image.fromarray(id_colours(scene.panoptic)).save(folder / "panoptic" / name)
         Image.fromarray(scene.semantic.astype(np.uint8)).save(folder / "semantic" / name)
-        images.append({"id": index + 1, "file_name": name, "height": size, "width": size})
-        found = _annotations(scene, index + 1, len(objects))
-        objects += [entry for entry in found if "segmentation" in entry]
-        maps.append({"image_id": index + 1, "file_name": name, "segments_info": [_segment(entry) for entry in found]})
+        images.append({"id": image_id, "file_name": name, "height": size, "width": size})
+        things, segments_info = _annotations(scene, image_id, len(instances))
+        instances += things
+        panoptic.append({"image_id": image_id, "file_name": name, "segments_info": segments_info})
     info = {"description": "generated scenes", "seed": seed, "size": size, "start": start}
     shared = {"info": info, "images": images, "categories": _categories()}
-    _write_json(folder / "instances.json", {**shared, "annotations": objects})
-    _write_json(folder / "panoptic.json", {**shared, "annotations": maps})
+    for file, annotations in (("instances.json", instances), ("panoptic.json", panoptic)):
+        with replacing(folder / file) as unfinished:
+            unfinished.write_text(json.dumps({**shared, "annotations": annotations}), encoding="utf-8")
 
 
-def _annotations(scene: Scene, image_id: int, before: int) -> list[Entry]:
-    """The segments of a scene as COCO annotations; stuff has no ``segmentation`` and no ``id`` among them."""
-    entries = []
+def _annotations(scene: Scene, image_id: int, before: int) -> tuple[list[Json], list[Json]]:
+    """Returns the things of a scene, with ids from ``before`` + 1, and all its segments as ``segments_info``."""
+    things: list[Json] = []
+    segments_info: list[Json] = []
     for segment in scene.segments:
         rle = coco_mask.encode(np.asfortranarray(scene.panoptic == segment.id, np.uint8))
-        entry: Entry = {
-            "segment_id": segment.id,
-            "image_id": image_id,
+        shared: Json = {
             "category_id": segment.category + 1,
-            "bbox": [float(side) for side in coco_mask.toBbox(rle)],
+            "bbox": coco_mask.toBbox(rle).tolist(),
             "area": int(coco_mask.area(rle)),
             "iscrowd": 0,
         }
+        segments_info.append({"id": segment.id, **shared})
         if segment.is_thing:
-            before += 1
-            entry["id"] = before
-            entry["segmentation"] = {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
-        entries.append(entry)
-    return entries
+            ids = {"segment_id": segment.id, "image_id": image_id}
+            mask = {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+            things.append({**ids, **shared, "id": before + len(things) + 1, "segmentation": mask})
+    return things, segments_info
 
 
-def _segment(entry: Entry) -> Entry:
-    """What of an annotation stands in ``segments_info``."""
-    return {"id": entry["segment_id"], **{key: entry[key] for key in ("category_id", "bbox", "area", "iscrowd")}}
-
-
-def _categories() -> list[Entry]:
+def _categories() -> list[Json]:
     colours = palette(len(CATEGORIES)).tolist()
     return [
         {
@@ -109,8 +100,3 @@ def _categories() -> list[Entry]:
         }
         for number, (category, colour) in enumerate(zip(CATEGORIES, colours, strict=True), start=1)
     ]
-
-
-def _write_json(path: Path, contents: Entry) -> None:
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(contents), encoding="utf-8")

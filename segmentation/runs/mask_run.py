@@ -8,8 +8,8 @@ from rich.console import Console
 
 from segmentation.data.photos import PhotoFile
 from segmentation.export.coco_files import coco_annotations, write_coco
-from segmentation.export.labels import write_labels
-from segmentation.export.sheets import write_overlay
+from segmentation.export.label_maps import write_label_maps
+from segmentation.export.picture_sheets import write_mask_sheet
 from segmentation.prediction.masker import PseudoMasker
 from segmentation.runs.photo_run import PhotoRun, RunPlan
 from segmentation.segments.segment import PhotoMasks
@@ -40,9 +40,9 @@ class MaskRun(PhotoRun[PhotoMasks]):
     def write_photo(self, file: PhotoFile, photo: NDArray[np.uint8], found: PhotoMasks) -> dict[str, Any]:
         """Writes overlay and label maps."""
         if "overlay" in self.formats:
-            write_overlay(self.folder.path / "overlays" / f"{file.stem}.png", photo, found)
+            write_mask_sheet(self.folder.path / "overlays" / f"{file.stem}.png", photo, found)
         if "npz" in self.formats:
-            write_labels(self.folder.path / "labels" / f"{file.stem}.npz", found)
+            write_label_maps(self.folder.path / "labels" / f"{file.stem}.npz", found)
         return {"annotations": coco_annotations(found)}
 
     def write_results(self, names: list[str]) -> None:

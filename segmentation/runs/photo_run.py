@@ -22,7 +22,7 @@ from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile, PhotoList
 from segmentation.data.prefetch import Decoded, prefetch
 from segmentation.export.coco_files import numbered_annotations, numbered_images
-from segmentation.export.page import write_page
+from segmentation.export.viewer_page import write_page
 from segmentation.runs.run_folder import RunFolder
 
 Found = TypeVar("Found")

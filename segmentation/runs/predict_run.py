@@ -7,10 +7,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from segmentation.data.photos import PhotoFile
-from segmentation.export.clusters import write_cluster_names, write_contact_sheets
-from segmentation.export.coco_files import cluster_categories, coco_annotations, write_coco
-from segmentation.export.maps import segments_info, write_panoptic, write_panoptic_map, write_semantic_map
-from segmentation.export.sheets import write_prediction_sheet
+from segmentation.export.coco_files import (
+    cluster_categories,
+    coco_annotations,
+    segments_info,
+    write_coco,
+    write_panoptic,
+    write_panoptic_map,
+)
+from segmentation.export.contact_sheets import write_cluster_names, write_contact_sheets
+from segmentation.export.label_maps import write_semantic_map
+from segmentation.export.picture_sheets import write_prediction_sheet
 from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.photo_run import PhotoRun, RunPlan

@@ -8,7 +8,8 @@ from jaxtyping import UInt8
 
 from segmentation.config.masks import KINDS
 from segmentation.data.views import Sample
-from segmentation.export.picture_grid import masks_over, panel
+from segmentation.export.overlay import resized_overlay
+from segmentation.export.picture_sheets import picture_grid
 from segmentation.prediction.queries import predicted_masks
 from segmentation.prediction.query_segments import query_segments
 from segmentation.teaching.teacher import Teacher
@@ -32,9 +33,9 @@ def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndar
     rows = []
     for index, sample in enumerate(samples):
         photo = sample.global_view.permute(1, 2, 0).numpy()
-        row = [masks_over(photo, np.zeros((0, 1, 1), dtype=bool))]
+        row = [resized_overlay(photo, np.zeros((0, 1, 1), dtype=bool))]
         for own in found[index].values():
-            row.append(masks_over(photo, (own.masks[:_SHOWN] > 0.5).cpu().numpy()))
+            row.append(resized_overlay(photo, (own.masks[:_SHOWN] > 0.5).cpu().numpy()))
         segments = query_segments(
             predicted[index],
             pixels[index],
@@ -45,9 +46,9 @@ def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndar
         )
         for kind in KINDS:
             best = [segment.mask for segment in segments if segment.kind == kind]
-            row.append(masks_over(photo, np.array(best, dtype=bool).reshape(-1, *photo.shape[:2])))
+            row.append(resized_overlay(photo, np.array(best, dtype=bool).reshape(-1, *photo.shape[:2])))
         rows.append(row)
-    return panel(rows, _titles(rows[0], list(found[0])))
+    return picture_grid(rows, _titles(rows[0], list(found[0])))
 
 
 def _titles(row: Sequence[object], kinds: Sequence[str]) -> Sequence[str]:

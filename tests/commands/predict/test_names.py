@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segmentation.export.clusters import write_contact_sheets
+from segmentation.export.contact_sheets import write_contact_sheets
 from segmentation.prediction.clusters import NamedClusters, read_mapping
 from tests.commands.predict.command import loaded, options, run, text
 from tests.commands.predict.samples import NUM_CLUSTERS
@@ -93,7 +93,7 @@ def tile(sheet: Path, place: int) -> NDArray[np.uint8]:
 
 
 def test_sheets_have_the_best_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segmentation.export.clusters._AT_ONCE", 1)
+    monkeypatch.setattr("segmentation.export.contact_sheets._AT_ONCE", 1)
     values = {"a": 200, "b": 100}
     scores = np.random.default_rng().permutation(30) / 30
     many = [(3, float(score), box(number, 10, number + 20, 30)) for number, score in enumerate(scores)]

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
 from segmentation.evaluation.truth.ground_truth import GroundTruth
 from segmentation.evaluation.truth.truth_maps import PanopticTruth, SemanticTruth
-from segmentation.export.maps import id_colours
+from segmentation.export.coco_files import id_colours
 from segmentation.export.scene_files import write_scenes
 
 PHOTOS = 6

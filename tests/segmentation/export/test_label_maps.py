@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segmentation.export.labels import enlarge_labels
+from segmentation.export.label_maps import enlarge_labels
 
 SIZES = [
     ((5, 7), (40, 53)),

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segmentation.export.page import write_page
+from segmentation.export.viewer_page import write_page
 from tests.oracles.page import NASTY_NAME, Mask, annotation, dataset, image, nested_annotations
-from tests.segmentation.export.page.viewer import Viewer
+from tests.segmentation.export.viewer_page.viewer import Viewer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from tests.oracles.page import Mask
-from tests.segmentation.export.page.viewer import Viewer
+from tests.segmentation.export.viewer_page.viewer import Viewer
 
 
 def test_fill_contours_and_opacity(viewer: Viewer) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentation.export.page import write_page
+from segmentation.export.viewer_page import write_page
 from tests.oracles.page import NASTY_NAME, dataset, image
-from tests.segmentation.export.page.viewer import Viewer
+from tests.segmentation.export.viewer_page.viewer import Viewer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

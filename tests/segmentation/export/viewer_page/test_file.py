@@ -18,8 +18,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from segmentation.export.overlay import shrink
-from segmentation.export.page import write_page
+from segmentation.export.overlay import resize_masks
+from segmentation.export.viewer_page import write_page
 from segmentation.view import view
 from tests.oracles.page import NASTY_NAME, annotation, dataset, image, nested_annotations
 
@@ -51,7 +51,7 @@ def test_large_photos_and_their_masks_are_shown_smaller(tmp_path: Path) -> None:
     assert (record["width"], record["height"]) == (457, 301)
     with Image.open(io.BytesIO(base64.b64decode(record["photo"].partition(",")[2]))) as photo:
         assert photo.size == (100, 66)
-    for segment, mask, small in zip(record["segments"], masks, shrink(masks, 66, 100), strict=True):
+    for segment, mask, small in zip(record["segments"], masks, resize_masks(masks, 66, 100), strict=True):
         assert segment["area"] == mask.sum()
         code = coco_mask.encode(np.asfortranarray(small, dtype=np.uint8))["counts"].decode()
         assert (segment["counts"] == code) == small.any()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.oracles.page import SCORES, nested_masks, smallest_at
-from tests.segmentation.export.page.viewer import Viewer
+from tests.segmentation.export.viewer_page.viewer import Viewer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -1,6 +1,6 @@
 """The page without a mouse, and its address."""
 
-from tests.segmentation.export.page.viewer import Viewer
+from tests.segmentation.export.viewer_page.viewer import Viewer
 
 
 def test_all_by_keyboard(viewer: Viewer) -> None:

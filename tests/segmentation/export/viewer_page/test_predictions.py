@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segmentation.export.page import write_page
+from segmentation.export.viewer_page import write_page
 from tests.oracles.page import annotation, dataset, image, nested_masks
-from tests.segmentation.export.page.test_file import blocks
-from tests.segmentation.export.page.viewer import Viewer
+from tests.segmentation.export.viewer_page.test_file import blocks
+from tests.segmentation.export.viewer_page.viewer import Viewer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -6,12 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from segmentation.export.curves import line_chart, log_charts, smoothed, thinned, ticks
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng()
+from segmentation.export.line_charts import line_chart, log_charts, smoothed, thinned, ticks
 
 
 def points_of(chart: ElementTree.Element, kind: str) -> np.ndarray:
