@@ -1,4 +1,4 @@
-"""Deformable attention: each query reads a few places of several maps, where it has learned to look."""
+"""Multi-scale deformable attention: each query samples a few points of several maps, at learned offsets."""
 
 import math
 from collections.abc import Sequence
@@ -12,25 +12,26 @@ from graphpool.checks import check_count, check_number
 
 
 class DeformableAttention(nn.Module):
-    r"""Multi-scale deformable attention, by one ``grid_sample`` for each map.
+    r"""Attends to sampled points of several maps, by one ``grid_sample`` per map.
 
-    Zhu et al., *Deformable DETR* (2021), equation 3: head :math:`m` of query :math:`q` at place :math:`p_q` gives
+    Zhu et al., *Deformable DETR* (2021), equation 3: head :math:`m` of query :math:`q` at reference point :math:`p_q`
+    gives
 
     .. math:: \sum_{l, k} A_{mlqk} \, W'_m \, x^l(\phi_l(p_q) + \Delta p_{mlqk})
 
-    where offsets :math:`\Delta p` (in pixels of map :math:`l`) and weights :math:`A` (their sum over maps and points is
-    one) are linear in the query. Maps are read bilinearly, with zeros around them. At the start the offsets are a ring,
-    one direction for each head, and the weights are equal.
+    where sampling offsets :math:`\Delta p` (in pixels of map :math:`l`) and attention weights :math:`A` (their sum over
+    maps and points is one) are linear in the query. Maps are sampled bilinearly, with zeros around them. At the start
+    each head's offsets point in a direction of its own, and the weights are equal.
 
-    Places and sums are in float32 (float64 where the input is), also under autocast: bfloat16 knows only 256 places
-    along a map. One map is read after the other, so that no more than one's samples are added at a time.
+    Sampling locations and sums are in float32 (float64 where the input is), also under autocast: bfloat16 has only 256
+    steps along a map. Maps are sampled one after the other, so that no more than one's samples are in memory.
 
     Args:
         channels: width of queries and values.
         heads: number of heads.
         levels: number of maps.
-        points: places that a head reads in each map.
-        value_ratio: width of the projected values in parts of ``channels`` (less is faster; Chen et al., *Vision
+        points: sampling points per head and level.
+        value_ratio: width of the projected values as a share of ``channels`` (less is faster; Chen et al., *Vision
             Transformer Adapter*, 2023, take 0.5).
 
     Raises:
@@ -61,7 +62,7 @@ class DeformableAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As the paper: point ``k`` of a head lies ``k`` pixels from the query, in the head's direction."""
+        """Initialises as in the paper: point ``k`` lies ``k`` pixels from the query, in the direction of its head."""
         for linear in (self.offsets, self.weights):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
@@ -71,10 +72,9 @@ class DeformableAttention(nn.Module):
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         direction = torch.stack([angle.cos(), angle.sin()], 1)
         direction = direction / direction.abs().amax(1, keepdim=True)  # on a square, so that points are whole pixels
-        distance = torch.arange(1, self.points + 1)
-        ring = direction[:, None, None] * distance[:, None]
+        offsets = direction[:, None, None] * torch.arange(1, self.points + 1)[:, None]
         with torch.no_grad():
-            self.offsets.bias.copy_(ring.expand(-1, self.levels, -1, -1).flatten())
+            self.offsets.bias.copy_(offsets.expand(-1, self.levels, -1, -1).flatten())
 
     def forward(
         self,
@@ -83,20 +83,17 @@ class DeformableAttention(nn.Module):
         values: Float[Tensor, "batch tokens channels"],
         shapes: Sequence[tuple[int, int]],
     ) -> Float[Tensor, "batch queries channels"]:
-        """What each query reads.
+        """Returns what each query reads from the maps.
 
         Args:
-            queries: ``[batch, queries, channels]``.
-            reference: where the queries are, (x, y) in [0, 1] from the upper left corner, the same in all maps and for
-                the whole batch.
-            values: the pixels of all maps, row by row, one map after the other.
+            queries: features of the queries.
+            reference: reference points of the queries, (x, y) in [0, 1] from the upper left corner, the same in all
+                maps and for the whole batch.
+            values: pixels of all maps, row by row, one map after the other.
             shapes: (height, width) of the maps.
 
-        Returns:
-            ``[batch, queries, channels]``.
-
         Raises:
-            ValueError: not ``levels`` shapes, or not as many values as they have pixels.
+            ValueError: ``shapes`` are not ``levels`` many, or ``values`` not as many as their pixels.
         """
         pixels = [height * width for height, width in shapes]
         if len(shapes) != self.levels:
@@ -109,17 +106,17 @@ class DeformableAttention(nn.Module):
         weights = self.weights(queries).to(dtype).view(batch, count, self.heads, self.levels * self.points)
         weights = weights.softmax(-1).unflatten(3, (self.levels, self.points))
         maps = self.value(values).to(dtype).split(pixels, 1)
-        read = torch.zeros((), dtype=dtype, device=queries.device)
+        total = torch.zeros((), dtype=dtype, device=queries.device)
         for level, shape in enumerate(shapes):
             size = torch.tensor(shape[::-1], dtype=dtype, device=queries.device)
-            places = reference.to(dtype)[:, None, None] + offsets[:, :, :, level] / size
-            read = read + self._read(maps[level], shape, places, weights[:, :, :, level])
-        return self.output(read.view(batch, -1, count).transpose(1, 2).to(values.dtype))
+            locations = reference.to(dtype)[:, None, None] + offsets[:, :, :, level] / size
+            total = total + self._sample(maps[level], shape, locations, weights[:, :, :, level])
+        return self.output(total.view(batch, -1, count).transpose(1, 2).to(values.dtype))
 
-    def _read(self, values: Tensor, shape: tuple[int, int], places: Tensor, weights: Tensor) -> Tensor:
-        """Weighted sum of one map's points, ``[batch * heads, width / heads, queries]``."""
+    def _sample(self, values: Tensor, shape: tuple[int, int], locations: Tensor, weights: Tensor) -> Tensor:
+        """Returns the weighted sums of samples of one map, ``[batch * heads, width / heads, queries]``."""
         maps = values.transpose(1, 2).reshape(values.size(0) * self.heads, -1, *shape)
-        grid = (2 * places - 1).transpose(1, 2).flatten(0, 1)
+        grid = (2 * locations - 1).transpose(1, 2).flatten(0, 1)
         samples = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         return (samples * weights.transpose(1, 2).flatten(0, 1)[:, None]).sum(-1)
 
@@ -127,14 +124,11 @@ class DeformableAttention(nn.Module):
 def reference_points(
     shapes: Sequence[tuple[int, int]], device: torch.device | str | None = None
 ) -> Float[Tensor, "tokens 2"]:
-    """Centres of the pixels of maps, row by row, one map after the other.
+    """Returns the centres (x, y) in [0, 1] of the pixels of maps, row by row, one map after the other, in float32.
 
     Args:
         shapes: (height, width) of the maps.
-        device: of the result.
-
-    Returns:
-        (x, y) in [0, 1], float32.
+        device: device of the result.
 
     Example:
         >>> reference_points([(1, 2)])

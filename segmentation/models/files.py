@@ -114,18 +114,13 @@ def load_states(modules: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> N
 
 
 def _misfits(expected: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
-    def shape(value: Any) -> Any:
-        return getattr(value, "shape", None)
-
-    return listed(
-        {
-            "missing": [name for name in expected if name not in state],
-            "unknown": [name for name in state if name not in expected],
-            "of another shape": [
-                name for name, value in expected.items() if name in state and shape(state[name]) != shape(value)
-            ],
-        }
-    )
+    wanted, given = ({name: getattr(own, "shape", None) for name, own in each.items()} for each in (expected, state))
+    problems = {
+        "missing": [name for name in wanted if name not in given],
+        "unknown": [name for name in given if name not in wanted],
+        "of another shape": [name for name in wanted if name in given and wanted[name] != given[name]],
+    }
+    return listed(problems)
 
 
 def _unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

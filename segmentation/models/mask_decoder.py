@@ -1,4 +1,4 @@
-"""Decodes queries to masks: masked attention over the maps of the pixel decoder."""
+"""Mask2Former's transformer decoder: learned queries become masks by masked attention over the pixel decoder's maps."""
 
 import math
 from typing import NamedTuple
@@ -7,23 +7,25 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from graphpool.checks import check_count
-from segmentation.models.layers import feedforward, sine_positions
+from segmentation.models.layers import feedforward, run_layer, sine_positions
 from segmentation.models.pixel_decoder import PixelFeatures
+
+Queries = Float[Tensor, "batch queries channels"]
+Tokens = Float[Tensor, "batch tokens channels"]
+Attended = Bool[Tensor, "batch queries tokens"]
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose keys and values may differ in what they carry (keys their positions, values not).
+    """Multi-head attention of queries to keys and values that are given apart: positions are added to keys only.
 
     Args:
-        channels: width of everything.
+        channels: width of queries, keys, values and results.
         heads: number of heads, a divisor of ``channels``.
 
     Raises:
-        TypeError: an argument is no int.
-        ValueError: one is out of range.
+        TypeError, ValueError: an argument is no int, or out of range.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -38,41 +40,33 @@ class Attention(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(
-        self,
-        queries: Float[Tensor, "batch queries channels"],
-        keys: Float[Tensor, "batch tokens channels"],
-        values: Float[Tensor, "batch tokens channels"],
-        attended: Bool[Tensor, "batch queries tokens"] | None = None,
-    ) -> Float[Tensor, "batch queries channels"]:
-        """What each query reads, from the tokens that are true in ``attended``: at least one for each query."""
+    def forward(self, queries: Queries, keys: Tokens, values: Tokens, attended: Attended | None = None) -> Queries:
+        """Lets each query attend to the tokens that are true in its row of ``attended``, at least one; None is all."""
         query, key, value = (
             project(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for project, x in ((self.query, queries), (self.key, keys), (self.value, values))
         )
         # one mask for all heads: a copy for each would be the largest tensor of the decoder
         mask = None if attended is None else attended[:, None]
-        read = F.scaled_dot_product_attention(query, key, value, mask)
-        return self.output(read.transpose(1, 2).flatten(2))
+        values_read = F.scaled_dot_product_attention(query, key, value, mask)
+        return self.output(values_read.transpose(1, 2).flatten(2))
 
 
 class MaskedAttentionLayer(nn.Module):
-    """Masked cross-attention, self-attention and a feed-forward network, each with a norm behind the sum.
+    """Masked cross-attention, self-attention and a feed-forward network, each residual and followed by a norm.
 
     Cheng et al., *Masked-attention Mask Transformer* (2022), section 3.2.2. Positions are added to queries and keys,
     never to values.
 
     Args:
         channels: width of queries and pixels.
-        heads: of both attentions.
-        hidden: width of the feed-forward network's hidden layer.
+        heads: number of heads of both attentions.
+        hidden: width of the hidden layer of the feed-forward network.
 
     Raises:
-        TypeError: an argument is no int.
-        ValueError: one is out of range.
+        TypeError, ValueError: an argument is no int, or out of range.
 
     Example:
-        >>> import torch
         >>> layer = MaskedAttentionLayer(8, heads=2, hidden=16)
         >>> queries, pixels = torch.rand(1, 3, 8), torch.rand(1, 20, 8)
         >>> attended = torch.rand(1, 3, 20) > 0.2
@@ -91,60 +85,59 @@ class MaskedAttentionLayer(nn.Module):
 
     def forward(
         self,
-        queries: Float[Tensor, "batch queries channels"],
+        queries: Queries,
         query_positions: Float[Tensor, "queries channels"],
-        pixels: Float[Tensor, "batch tokens channels"],
+        pixels: Tokens,
         pixel_positions: Float[Tensor, "tokens channels"],
-        attended: Bool[Tensor, "batch queries tokens"],
-    ) -> Float[Tensor, "batch queries channels"]:
-        """The queries after this layer; each reads the pixels that are true in its row of ``attended``."""
-        read = self.cross_attention(queries + query_positions, pixels + pixel_positions, pixels, attended)
-        queries = self.cross_norm(queries + read)
-        placed = queries + query_positions
-        queries = self.self_norm(queries + self.self_attention(placed, placed, queries))
+        attended: Attended,
+    ) -> Queries:
+        """Updates the queries; each attends to the pixels that are true in its row of ``attended``."""
+        crossed = self.cross_attention(queries + query_positions, pixels + pixel_positions, pixels, attended)
+        queries = self.cross_norm(queries + crossed)
+        positioned = queries + query_positions
+        queries = self.self_norm(queries + self.self_attention(positioned, positioned, queries))
         return self.feedforward_norm(queries + self.feedforward(queries))
 
 
 class DecoderOutput(NamedTuple):
-    """What the queries have found; instance queries first, then semantic ones.
+    """The predictions of all queries after one layer: instance queries first, then semantic ones.
 
     Attributes:
-        masks: logits of the pixels of stride 4.
-        objectness: logit of there being an object at all.
+        masks: mask logits, at stride 4.
+        objectness: logit of a query having found an object at all.
         queries: features of the queries, after the decoder's norm.
     """
 
     masks: Float[Tensor, "batch queries height width"]
     objectness: Float[Tensor, "batch queries"]
-    queries: Float[Tensor, "batch queries channels"]
+    queries: Queries
 
 
 class MaskDecoder(nn.Module):
-    """Mask2Former's decoder, with two kinds of queries.
+    """Predicts masks by learned queries of two kinds.
 
-    Cheng et al., *Masked-attention Mask Transformer* (2022): learned queries give masks; each layer lets a query read
-    the pixels of its last mask, in one of three scales in turn. Instance and semantic queries go through the same
-    weights. What tells them apart are two learned tokens, [INS] and [SEM], added to the query features of each kind
-    at every layer, before its cross-attention.
+    Cheng et al., *Masked-attention Mask Transformer* (2022): in each layer a query attends to the pixels of the mask it
+    had after the layer before, in one of three scales in turn. Instance and semantic queries share all weights; they
+    are told apart by two learned tokens, [INS] and [SEM], which are added to the query features of each kind at every
+    layer, before its cross-attention.
 
     Args:
         channels: width of the queries and of the pixel features, a multiple of 4 and of ``heads``.
         layers: number of layers.
-        heads: of both attentions of each.
-        feedforward: width of the hidden layer of each.
+        heads: number of attention heads.
+        feedforward: width of the hidden layer of the feed-forward networks.
         instance_queries: number of queries for instances.
         semantic_queries: number of queries for semantic regions.
-        checkpointing: in training, compute each layer again for its gradient instead of keeping what it computed.
+        checkpointing: in training, compute each layer again for its gradient instead of keeping its activations.
 
     Raises:
-        TypeError: an argument is no int.
-        ValueError: one is out of range.
+        TypeError, ValueError: an argument is no int, or out of range.
 
     Example:
         >>> decoder = MaskDecoder(8, layers=3, heads=2, feedforward=16, instance_queries=4, semantic_queries=2)
         >>> maps = tuple(torch.rand(1, 8, size, size) for size in (2, 4, 8))
         >>> outputs = decoder(PixelFeatures(torch.rand(1, 8, 16, 16), maps))
-        >>> len(outputs), outputs[-1].masks.shape  # of the learned queries, then after each layer
+        >>> len(outputs), outputs[-1].masks.shape  # before the first layer, then after each
         (4, torch.Size([1, 6, 16, 16]))
     """
 
@@ -171,45 +164,30 @@ class MaskDecoder(nn.Module):
         self.scale_embedding = nn.Parameter(torch.randn(3, channels))
         self.layers = nn.ModuleList(MaskedAttentionLayer(channels, heads, feedforward) for _ in range(layers))
         self.norm = nn.LayerNorm(channels)
-        self.mask_embedding = nn.Sequential(
-            nn.Linear(channels, channels),
-            nn.ReLU(),
-            nn.Linear(channels, channels),
-            nn.ReLU(),
-            nn.Linear(channels, channels),
-        )
+        first, second, third = (nn.Linear(channels, channels) for _ in range(3))
+        self.mask_embedding = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
         self.objectness = nn.Linear(channels, 1)
         nn.init.constant_(self.objectness.bias, math.log(0.1 / 0.9))  # most queries find nothing
 
     def forward(self, features: PixelFeatures) -> list[DecoderOutput]:
-        """Masks of the learned queries, then those after each layer.
-
-        Args:
-            features: of a batch of photos, as :class:`~segmentation.models.pixel_decoder.PixelDecoder` gives them.
-
-        Returns:
-            ``layers + 1`` outputs.
-        """
+        """Predicts masks from the learned queries, then after each layer: ``layers + 1`` outputs."""
         pixels = [
-            given.flatten(2).transpose(1, 2) + scale
-            for given, scale in zip(features.maps, self.scale_embedding, strict=True)
+            image.flatten(2).transpose(1, 2) + embedding
+            for image, embedding in zip(features.maps, self.scale_embedding, strict=True)
         ]
+        shapes = [(image.size(2), image.size(3)) for image in features.maps]
         positions = [
-            sine_positions((given.size(2), given.size(3)), self.channels, given.device, given.dtype)
-            for given in features.maps
+            sine_positions(shape, self.channels, image.device, image.dtype)
+            for shape, image in zip(shapes, features.maps, strict=True)
         ]
         kinds = torch.cat([token.expand(n, -1) for token, n in zip(self.level_tokens, self.counts, strict=True)])
         queries = self.query_features.expand(features.mask_features.size(0), -1, -1)
         outputs = [self._output(queries, features.mask_features)]
         for index, layer in enumerate(self.layers):
             scale = index % 3
-            shape = (features.maps[scale].size(2), features.maps[scale].size(3))
-            attended = attended_pixels(outputs[-1].masks, shape)
+            attended = attended_pixels(outputs[-1].masks, shapes[scale])
             inputs = (queries + kinds, self.query_positions, pixels[scale], positions[scale], attended)
-            if self.checkpointing and self.training:
-                queries = checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=False)
-            else:
-                queries = layer(*inputs)
+            queries = run_layer(layer, *inputs, checkpointing=self.checkpointing and self.training)
             outputs.append(self._output(queries, features.mask_features))
         return outputs
 
@@ -219,17 +197,15 @@ class MaskDecoder(nn.Module):
         return DecoderOutput(masks, self.objectness(normed).squeeze(2), normed)
 
 
-def attended_pixels(
-    masks: Float[Tensor, "batch queries height width"], shape: tuple[int, int]
-) -> Bool[Tensor, "batch queries tokens"]:
-    """Which pixels of a map each query reads: those where its mask is more likely than not.
+def attended_pixels(masks: Float[Tensor, "batch queries height width"], shape: tuple[int, int]) -> Attended:
+    """Marks the pixels of a map that each query attends to: those where its mask is more likely than not.
 
     Args:
-        masks: logits.
+        masks: mask logits; no gradient goes back into them.
         shape: (height, width) of the map.
 
     Returns:
-        ``[batch, queries, height * width]``; no gradient goes back. A query whose mask is empty reads all pixels.
+        ``[batch, queries, height * width]``; a query whose mask is empty attends to all pixels.
 
     Example:
         >>> attended_pixels(torch.tensor([[[[-1.0, 2.0]], [[-1.0, -1.0]]]]), (1, 2))

@@ -1,6 +1,6 @@
-"""Keys and maps of four scales from a plain vision transformer."""
+"""ViT-Adapter: keys and feature maps of four scales from a plain vision transformer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -9,21 +9,20 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from graphpool.checks import check_count
-from segmentation.models.adapter import LEVELS, Extractor, FourMaps, Injector, Layout, as_pixels, layout_of
-from segmentation.models.spatial_prior import SpatialPrior
+from segmentation.models.adapter import LEVELS, Extractor, FeaturePyramid, Injector, Layout, SpatialPrior
+from segmentation.models.layers import as_pixels, run_layer
 from segmentation.models.vit import ViT
 
 _EXTRA_EXTRACTORS = 2
 
 
 class BlockTokens(NamedTuple):
-    """What a frozen vision transformer gives for photos; it can be kept for the next time.
+    """Keys and tokens of a frozen vision transformer, which may be kept: they depend on the photos alone.
 
     Attributes:
-        keys: of the last self-attention.
+        keys: keys of the last self-attention.
         intermediates: tokens of the patches after each group of blocks, ``[batch, tokens, channels]``.
     """
 
@@ -32,70 +31,62 @@ class BlockTokens(NamedTuple):
 
 
 class EncoderFeatures(NamedTuple):
-    """What a multi-scale encoder gives.
+    """Keys and feature maps of photos.
 
     Attributes:
-        keys: of the last self-attention.
-        maps: strides 4, 8, 16 and 32 of the pixels, ``[batch, channels, height, width]``, sizes rounded up.
+        keys: keys of the last self-attention.
+        maps: maps of strides 4, 8, 16 and 32, ``[batch, channels, height, width]``, sizes rounded up.
     """
 
     keys: Float[Tensor, "batch tokens channels"]
     maps: tuple[Tensor, ...]
 
 
-class _Spatial(NamedTuple):
-    """The pixels of strides 8, 16 and 32, and where they lie."""
+class _Maps(NamedTuple):
+    """The pixels of the maps of strides 8, 16 and 32, and the layout of these maps."""
 
     pixels: Tensor
     layout: Layout
 
 
-class _Progress(NamedTuple):
-    """What goes into the last block, and what came out of the groups before."""
-
-    tokens: Tensor
-    rotary: Any
-    stages: list[Tensor]
-
-
-_Seen = TypeVar("_Seen", _Spatial, None)
+_MapsOrNone = TypeVar("_MapsOrNone", _Maps, None)
 
 
 class MultiScaleEncoder(nn.Module):
-    """A timm vision transformer with the adapter that gives it maps of several scales.
+    """A timm vision transformer with the adapter that makes maps of several scales.
 
-    Chen et al., *Vision Transformer Adapter for Dense Predictions* (2023): maps of strides 8, 16 and 32 by convolutions
-    (:class:`~segmentation.models.spatial_prior.SpatialPrior`) and the tokens look at each other. The blocks are split
-    into groups; in front of each the tokens read the maps (:class:`~segmentation.models.adapter.Injector`), behind each
-    the maps read the tokens (:class:`~segmentation.models.adapter.Extractor`). At the end two more extractors, a map of
-    stride 4, the tokens of the groups and the keys added to the maps, and group norms. The class token and registers
-    stay in the transformer.
+    Chen et al., *Vision Transformer Adapter for Dense Predictions* (2023): a small convolutional network
+    (:class:`~segmentation.models.adapter.SpatialPrior`) computes maps of strides 4, 8, 16 and 32. The blocks of the
+    transformer are split into groups; before each group the tokens attend to the maps of strides 8, 16 and 32
+    (:class:`~segmentation.models.adapter.Injector`), after each these maps attend to the tokens
+    (:class:`~segmentation.models.adapter.Extractor`). Two more extractors and a
+    :class:`~segmentation.models.adapter.FeaturePyramid` follow. The class token and registers stay in the transformer.
 
     At the start injectors change nothing: keys equal those of :class:`~segmentation.models.encoder.TokenEncoder`.
 
     Args:
-        name, weights, init, options: of the transformer, see :class:`~segmentation.models.vit.ViT`.
+        name, weights, init, options: see :class:`~segmentation.models.vit.ViT`.
         freeze: keep the transformer as it is: no injectors, no gradients for its parameters.
-        interactions: number of groups.
-        heads, points, value_ratio: of :class:`~segmentation.models.deformable_attention.DeformableAttention`.
-        stem_channels: width of the first convolutions.
-        map_channels: width of the maps; None for that of the tokens. Narrow maps are quick, but nothing can be injected
-            from them: only for a frozen transformer.
-        shrink: how many times smaller photos are for the convolutions: 2 makes the strides of the maps 8, 16, 32 and
-            64 pixels of the photo, and all that follows four times cheaper.
+        interactions: number of interaction blocks, the groups that the blocks are split into.
+        heads, points, value_ratio: see :class:`~segmentation.models.deformable_attention.DeformableAttention`.
+        stem_channels: width of the stride 4 map of the spatial prior.
+        map_channels: width of the maps; ``None`` for that of the tokens. Narrow maps are quick, but nothing can be
+            injected from them: only for a frozen transformer.
+        shrink: factor by which photos are made smaller for the spatial prior: 2 makes the strides of the maps 8, 16, 32
+            and 64 pixels of the photo, and all that follows four times cheaper.
         center_keys: subtract the mean key of each photo before the keys are added to the maps.
         checkpointing: in training, compute blocks, injectors and extractors again for their gradients instead of
-            keeping what they computed.
+            keeping their activations.
 
     Attributes:
-        name: as given.
+        name: timm's name of the transformer.
         patch_size: side of a token in pixels.
         channels: width of the maps.
         key_channels: width of the keys.
 
     Raises:
         TypeError, ValueError, FileNotFoundError, ConnectionError: see :class:`~segmentation.models.vit.ViT`, and
-            ValueError for more ``interactions`` than blocks, ``heads`` that do not divide the values, or
+            ValueError for more ``interactions`` than blocks, ``heads`` that do not divide the width of the values, or
             ``map_channels`` without ``freeze``.
 
     Example:
@@ -104,7 +95,7 @@ class MultiScaleEncoder(nn.Module):
         ...     "vit_tiny_patch16_224", init="random", options=size, interactions=2, heads=2, stem_channels=8
         ... )
         >>> features = encoder(torch.rand(1, 3, 32, 48))
-        >>> features.keys.shape, [tuple(found.shape[2:]) for found in features.maps]
+        >>> features.keys.shape, [tuple(image.shape[2:]) for image in features.maps]
         (torch.Size([1, 6, 32]), [(8, 12), (4, 6), (2, 3), (1, 2)])
     """
 
@@ -131,15 +122,14 @@ class MultiScaleEncoder(nn.Module):
         self.shrink = check_count("shrink", shrink, 1)
         self.name, self.freeze, self.checkpointing = name, freeze, checkpointing
         self.vit = ViT(name, weights, init=init, options=options).requires_grad_(not freeze)
-        self.patch_size = self.vit.patch_size
+        self.patch_size, self.key_channels = self.vit.patch_size, self.vit.key_channels
         self.channels = self.vit.channels if map_channels is None else check_count("map_channels", map_channels, 1)
         if map_channels is not None and not freeze:
             raise ValueError(f"'map_channels' must be None unless the transformer is frozen, got {map_channels}")
-        self.key_channels = self.vit.key_channels
         if interactions > self.vit.depth:
             raise ValueError(f"'interactions' must be at most the {self.vit.depth} blocks, got {interactions}")
         ends = [self.vit.depth * index // interactions for index in range(interactions + 1)]
-        ends[-1] -= 1  # the last block stands apart: keys are taken in front of it
+        ends[-1] -= 1  # the last block stands apart: keys are taken from its input
         self.groups = [range(first, end) for first, end in pairwise(ends)]
         sizes = (self.channels, heads, points, value_ratio)
         self.prior = SpatialPrior(stem_channels)
@@ -152,23 +142,17 @@ class MultiScaleEncoder(nn.Module):
             for _ in range(interactions)
         )
         self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(_EXTRA_EXTRACTORS))
-        self.maps = FourMaps(stem_channels, self.channels, self.key_channels, center_keys)
-
-    def vit_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the transformer itself, which may want a learning rate of their own."""
-        return self.vit.parameters()
+        self.maps = FeaturePyramid(stem_channels, self.channels, self.key_channels, center_keys)
 
     def forward(
         self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None
     ) -> EncoderFeatures:
-        """Keys and maps of a batch of photos of one size.
+        """Computes keys and maps of photos of one size.
 
         Args:
             pixels: RGB in [0, 1], height and width multiples of the patch.
-            tokens: what :meth:`block_tokens` gave for them, if it is known; only for a frozen encoder.
-
-        Returns:
-            The features. Those of a frozen encoder are the same, bit for bit, with and without ``tokens``.
+            tokens: result of :meth:`block_tokens` for these photos, if it is known; only for a frozen encoder. It
+                changes no bit of the features.
 
         Raises:
             TypeError: ``pixels`` is no floating point tensor.
@@ -177,97 +161,88 @@ class MultiScaleEncoder(nn.Module):
         normalised = self.vit.normalised(pixels)
         if tokens is not None:
             self._check_tokens(tokens, pixels)
-        finest, spatial = self._look(normalised)
+        stem, maps = self._spatial_prior(normalised)
         if self.freeze:
-            tokens = self.block_tokens(pixels) if tokens is None else tokens
-            narrow = [layer(stage) for layer, stage in zip(self.narrow, tokens.intermediates, strict=True)]
-            tokens = BlockTokens(tokens.keys, tuple(narrow))
-            for extractor, stage in zip(self.extractors, tokens.intermediates, strict=True):
-                spatial = self._extract(extractor, spatial, stage)
+            keys, intermediates = self.block_tokens(pixels) if tokens is None else tokens
+            intermediates = tuple(layer(own) for layer, own in zip(self.narrow, intermediates, strict=True))
+            for extractor, own in zip(self.extractors, intermediates, strict=True):
+                maps = self._extract(extractor, maps, own)
         else:
-            progress, spatial = self._until_last_block(normalised, spatial)
-            tokens = self._finish(progress)
-            spatial = self._extract(self.extractors[-1], spatial, tokens.intermediates[-1])
+            (keys, intermediates), maps = self._run_blocks(normalised, maps)
+            maps = self._extract(self.extractors[-1], maps, intermediates[-1])
         for extractor in self.extra_extractors:
-            spatial = self._extract(extractor, spatial, tokens.intermediates[-1])
-        return EncoderFeatures(
-            tokens.keys, self.maps(finest, spatial.pixels, tokens.intermediates, tokens.keys, spatial.layout)
-        )
+            maps = self._extract(extractor, maps, intermediates[-1])
+        return EncoderFeatures(keys, self.maps(stem, maps.pixels, intermediates, keys, maps.layout))
 
     def keys(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """The keys of :meth:`forward` alone: nothing that they do not need is computed."""
+        """Computes the keys of :meth:`forward` alone, and nothing that they do not need."""
         normalised = self.vit.normalised(pixels)
         if not self.freeze:
-            _, spatial = self._look(normalised)
-            return self.vit.keys(self._until_last_block(normalised, spatial)[0].tokens)
+            _, maps = self._spatial_prior(normalised)
+            return self._run_blocks(normalised, maps, last=False)[0].keys
         with torch.no_grad():
-            return self.vit.keys(self._until_last_block(normalised, None)[0].tokens)
+            return self._run_blocks(normalised, None, last=False)[0].keys
 
     @torch.no_grad()
     def block_tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> BlockTokens:
-        """What the transformer gives for photos, to be kept for :meth:`forward`.
+        """Computes the part of :meth:`forward` that the frozen transformer does, to be kept for later calls.
 
         Raises:
             ValueError: the encoder is not frozen, so that its tokens will change.
         """
         if not self.freeze:
             raise ValueError("'freeze' must be True for block_tokens, got False")
-        return self._finish(self._until_last_block(self.vit.normalised(pixels), None)[0])
+        return self._run_blocks(self.vit.normalised(pixels), None)[0]
 
-    def _look(self, pixels: Tensor) -> tuple[Tensor, _Spatial]:
-        """The convolutions' map of stride 4, and the pixels of the coarser ones."""
+    def _spatial_prior(self, pixels: Tensor) -> tuple[Tensor, _Maps]:
+        """Returns the map of stride 4 and, projected and with level embeddings, those of strides 8, 16 and 32."""
         height, width = pixels.shape[2:]
+        small = pixels
         if self.shrink > 1:
             size = -(-height // self.shrink), -(-width // self.shrink)
             small = F.interpolate(pixels, size, mode="bilinear", antialias=True)
-        else:
-            small = pixels
-        finest, *coarser = self._compute(self.prior, small)
+        stem, *coarser = self._run(self.prior, small)
         maps = [
-            project(found) + embedding[:, None, None]
-            for project, found, embedding in zip(self.projections, coarser, self.level_embeddings, strict=True)
+            project(image) + embedding[:, None, None]
+            for project, image, embedding in zip(self.projections, coarser, self.level_embeddings, strict=True)
         ]
-        layout = layout_of((height // self.patch_size, width // self.patch_size), maps)
-        return finest, _Spatial(as_pixels(maps), layout)
+        layout = Layout.of((height // self.patch_size, width // self.patch_size), maps)
+        return stem, _Maps(as_pixels(maps), layout)
 
-    def _until_last_block(self, pixels: Tensor, spatial: _Seen) -> tuple[_Progress, _Seen]:
-        """Everything that comes before the last block; with ``spatial``, tokens and maps look at each other."""
+    def _run_blocks(self, pixels: Tensor, maps: _MapsOrNone, *, last: bool = True) -> tuple[BlockTokens, _MapsOrNone]:
+        """Runs the blocks of the transformer; tokens and maps, if there are any, interact before and after each group.
+
+        Maps do not attend to the result of the last block yet. Without ``last`` that block is left out, and so is its
+        entry of the intermediates.
+        """
         tokens, rotary = self.vit.embed(pixels)
-        stages: list[Tensor] = []
+        intermediates: list[Tensor] = []
         for index, group in enumerate(self.groups):
             if index:
-                stages.append(self.vit.patches(tokens))
-            if spatial is not None:
+                intermediates.append(self.vit.patches(tokens))
+            if maps is not None:
                 if index:
-                    spatial = self._extract(self.extractors[index - 1], spatial, stages[-1])
-                tokens = self._inject(self.injectors[index], tokens, spatial)
+                    maps = self._extract(self.extractors[index - 1], maps, intermediates[-1])
+                injected = self._run(self.injectors[index], self.vit.patches(tokens), *maps)
+                tokens = torch.cat([tokens[:, : self.vit.num_prefix_tokens], injected], 1)
             for block in group:
-                tokens = self._compute(self.vit.through_block, block, tokens, rotary)
-        return _Progress(tokens, rotary, stages), spatial
+                tokens = self._run(self.vit.through_block, block, tokens, rotary)
+        before_last = tokens
+        if last:
+            tokens = self._run(self.vit.through_block, self.vit.depth - 1, tokens, rotary)
+            intermediates.append(self.vit.patches(tokens))
+        return BlockTokens(self.vit.keys(before_last), tuple(intermediates)), maps
 
-    def _finish(self, progress: _Progress) -> BlockTokens:
-        last = self._compute(self.vit.through_block, self.vit.depth - 1, progress.tokens, progress.rotary)
-        return BlockTokens(self.vit.keys(progress.tokens), (*progress.stages, self.vit.patches(last)))
+    def _extract(self, extractor: nn.Module, maps: _Maps, tokens: Tensor) -> _Maps:
+        return maps._replace(pixels=self._run(extractor, maps.pixels, tokens, maps.layout))
 
-    def _inject(self, injector: nn.Module, tokens: Tensor, spatial: _Spatial) -> Tensor:
-        prefix = tokens[:, : self.vit.num_prefix_tokens]
-        return torch.cat([prefix, self._compute(injector, self.vit.patches(tokens), *spatial)], 1)
-
-    def _extract(self, extractor: nn.Module, spatial: _Spatial, stage: Tensor) -> _Spatial:
-        return spatial._replace(pixels=self._compute(extractor, spatial.pixels, stage, spatial.layout))
-
-    def _compute(self, part: Callable[..., Any], *inputs: Any) -> Any:
-        if self.checkpointing and self.training and torch.is_grad_enabled():
-            return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return part(*inputs)
+    def _run(self, layer: Callable[..., Any], *inputs: Any) -> Any:
+        return run_layer(layer, *inputs, checkpointing=self.checkpointing and self.training)
 
     def _check_tokens(self, tokens: BlockTokens, pixels: Tensor) -> None:
         if not self.freeze:
             raise ValueError("'tokens' must be None unless the encoder is frozen, got some")
-        count = pixels.size(2) * pixels.size(3) // self.patch_size**2
-        shapes = [list(stage.shape) for stage in tokens.intermediates]
-        expected = [pixels.size(0), count, self.vit.channels]
-        if shapes != [expected] * len(self.extractors):
-            raise ValueError(
-                f"'tokens.intermediates' must be {len(self.extractors)} tensors of shape {expected}, got {shapes}"
-            )
+        count, groups = pixels.size(2) * pixels.size(3) // self.patch_size**2, len(self.extractors)
+        shapes, expected = [list(own.shape) for own in tokens.intermediates], [len(pixels), count, self.vit.channels]
+        if shapes != [expected] * groups:
+            raise ValueError(f"'tokens.intermediates' must be {groups} tensors of shape {expected}, got {shapes}")

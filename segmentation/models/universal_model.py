@@ -1,5 +1,7 @@
-"""The segmentor as one network: encoder, decoders, head, thingness of clusters."""
+"""The segmentor as one network: encoder, decoders, cluster head, thingness of clusters."""
 
+from dataclasses import asdict
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -12,20 +14,20 @@ from segmentation.models.mask_decoder import DecoderOutput, MaskDecoder
 from segmentation.models.multi_scale_encoder import BlockTokens, MultiScaleEncoder
 from segmentation.models.pixel_decoder import PixelDecoder
 
-_PRIOR = 8.0  # segments of the mean score that every cluster is taken to have had
+_PRIOR = 8.0  # segments with the mean score of all segments that each cluster is taken to have had before
 
 
 class ProjectionHead(nn.Module):
-    """An MLP, L2 normalisation, and cosines to learned prototypes (Caron et al., DINO, 2021).
+    """Projects features by an MLP and compares them with learned prototypes by cosine (Caron et al., *DINO*, 2021).
 
-    The last layer is DINO's weight-normed one with its lengths fixed to 1.
+    The prototypes are DINO's weight-normed last layer with norms fixed to 1.
 
     Args:
-        channels: of the input.
+        channels: width of the features.
         clusters: number of prototypes, the paper's K.
-        layers: of the MLP.
-        hidden: its width.
-        bottleneck: its output.
+        layers: number of layers of the MLP.
+        hidden: width of its hidden layers.
+        bottleneck: width of its output, which is normalised.
 
     Example:
         >>> head = ProjectionHead(8, clusters=5, layers=3, hidden=16, bottleneck=4)
@@ -37,8 +39,8 @@ class ProjectionHead(nn.Module):
         super().__init__()
         widths = [channels, *[hidden] * (layers - 1), bottleneck]
         modules: list[nn.Module] = []
-        for index in range(layers):
-            modules += [nn.Linear(widths[index], widths[index + 1]), nn.GELU()]
+        for before, after in pairwise(widths):
+            modules += [nn.Linear(before, after), nn.GELU()]
         self.mlp = nn.Sequential(*modules[:-1])
         for module in self.mlp:
             if isinstance(module, nn.Linear):
@@ -48,23 +50,26 @@ class ProjectionHead(nn.Module):
         nn.init.normal_(self.prototypes)
 
     def forward(self, x: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
-        """Cosine of each row with each prototype."""
+        """Returns the cosine of each projected row with each prototype."""
         return F.linear(F.normalize(self.mlp(x), dim=-1), F.normalize(self.prototypes, dim=-1))
 
 
 class Thingness(nn.Module):
-    r"""The mean score of the segments of each cluster, over the last steps of training.
+    """How much the segments of each cluster look like things: a running average of their scores.
 
-    The score of one segment is a guess by what can be seen of it. Segments of things have better ones than parts and
-    pieces of ground, and clusters tell which those are in a whole data set.
+    The thingness of a cluster is the mean score of the instance segments that were assigned to it. The score of a
+    single segment is a guess from one photo; over a data set clusters tell things from parts and pieces of ground.
+
+    Scores and numbers of segments are summed per cluster; with each batch the sums so far are multiplied by ``memory``.
+    Each cluster is taken to have had 8 more segments, with the mean score of all segments.
 
     Args:
-        clusters: number of them.
-        memory: of the running sums: the share that is left of them after a step.
+        clusters: number of clusters.
+        memory: share of the running sums that is left after a batch.
 
     Example:
         >>> thingness = Thingness(3)
-        >>> thingness()  # nothing seen yet
+        >>> thingness()  # no segments yet
         tensor([1., 1., 1.])
         >>> thingness.update(torch.tensor([600.0, 100.0, 0.0]), torch.tensor([1000.0, 1000.0, 0.0]))
         >>> thingness().mul(100).round()
@@ -81,30 +86,25 @@ class Thingness(nn.Module):
         self.register_buffer("counts", torch.zeros(clusters))
 
     def forward(self) -> Float[Tensor, " clusters"]:
-        """The mean score of each cluster, divided by the highest; in (0, 1]."""
+        """Returns the mean score of each cluster, divided by the highest; in (0, 1]."""
         count = self.counts.sum()
-        every = torch.where(count > 0, self.scores.sum() / count.clamp(min=1e-6), 1.0)
-        mean = (self.scores + _PRIOR * every) / (self.counts + _PRIOR)
+        overall = torch.where(count > 0, self.scores.sum() / count.clamp(min=1e-6), 1.0)
+        mean = (self.scores + _PRIOR * overall) / (self.counts + _PRIOR)
         return mean / mean.max()
 
     @torch.no_grad()
     def update(self, scores: Float[Tensor, " clusters"], counts: Float[Tensor, " clusters"]) -> None:
-        """Takes in the segments of a batch.
-
-        Args:
-            scores: sum of those in each cluster.
-            counts: how many.
-        """
+        """Adds the segments of a batch: the sum of their scores and their number, in each cluster."""
         self.scores.mul_(self.memory).add_(scores)
         self.counts.mul_(self.memory).add_(counts)
 
 
 class ModelOutput(NamedTuple):
-    """What the network makes of a batch.
+    """The output of the network for a batch.
 
     Attributes:
-        keys: of the transformer, ``[B, tokens, channels]``.
-        layers: what the mask decoder predicts from its learned queries and after each of its layers.
+        keys: keys of the transformer, ``[batch, tokens, channels]``.
+        layers: predictions of the mask decoder before its first layer and after each.
     """
 
     keys: Tensor
@@ -112,15 +112,14 @@ class ModelOutput(NamedTuple):
 
 
 class UniversalModel(nn.Module):
-    """A segmentor of instances and of semantic regions (the paper's Figure 2), student and teacher alike.
+    """Segments instances and semantic regions (the paper's Figure 2); student and teacher alike.
 
     Args:
-        settings: sizes of all parts.
-        load_encoder: whether the encoder starts as the settings say; if not it is left random, for weights that are
-            loaded afterwards.
+        settings: settings of all parts.
+        load_encoder: whether the encoder starts from the weights of the settings; if not it is random, for a state
+            dict that is loaded afterwards.
 
     Example:
-        >>> import torch
         >>> from segmentation.config import load_training
         >>> model = UniversalModel(load_training("scenes"))
         >>> output = model(torch.rand(1, 3, 64, 64))
@@ -130,7 +129,7 @@ class UniversalModel(nn.Module):
 
     def __init__(self, settings: TrainSettings, *, load_encoder: bool = True) -> None:
         super().__init__()
-        encoder, adapter, decoder, head = settings.encoder, settings.adapter, settings.decoder, settings.head
+        encoder, decoder, head = settings.encoder, settings.decoder, settings.head
         checkpointing = settings.optimizer.checkpointing
         self.encoder = MultiScaleEncoder(
             encoder.name,
@@ -138,19 +137,11 @@ class UniversalModel(nn.Module):
             init=encoder.init if load_encoder else "random",
             options=encoder.options,
             freeze=encoder.freeze,
-            interactions=adapter.interactions,
-            heads=adapter.heads,
-            points=adapter.points,
-            value_ratio=adapter.value_ratio,
-            stem_channels=adapter.stem_channels,
-            map_channels=adapter.map_channels,
-            shrink=adapter.shrink,
-            center_keys=adapter.center_keys,
+            **asdict(settings.adapter),
             checkpointing=checkpointing,
         )
-        channels = self.encoder.channels
         self.pixel_decoder = PixelDecoder(
-            channels,
+            self.encoder.channels,
             decoder.channels,
             decoder.pixel_layers,
             decoder.heads,
@@ -172,18 +163,18 @@ class UniversalModel(nn.Module):
         self.thingness = Thingness(head.clusters)
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None) -> ModelOutput:
-        """Keys, and the masks of every layer.
+        """Computes the keys, and the masks after every layer.
 
         Args:
-            pixels: in [0, 1]; sides are multiples of the patch.
-            tokens: of a frozen encoder, if they are at hand.
+            pixels: RGB in [0, 1], height and width multiples of the patch.
+            tokens: result of the frozen encoder's ``block_tokens`` for these photos, if it is known.
         """
         features = self.encoder(pixels, tokens)
         return ModelOutput(features.keys, self.mask_decoder(self.pixel_decoder(features.maps)))
 
     def clusters(self, queries: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
-        """Cosines of queries with the prototypes of the clusters.
+        """Returns the cosines of queries with the prototypes of the clusters.
 
-        Queries are brought to the width of the keys and to unit length first, as the features of segments are.
+        Queries are projected to the width of the keys and to unit length first, as the features of segments are.
         """
         return self.head(F.normalize(self.query_projection(queries), dim=-1))

@@ -1,7 +1,6 @@
-"""A vision transformer of timm, taken apart: embeddings, blocks one by one, keys of the last block."""
+"""A timm vision transformer, taken apart: embeddings, blocks one by one, keys of the last block."""
 
 import difflib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,39 +15,35 @@ from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_tensor, describe
 from segmentation.base.wording import first_line
-from segmentation.models.weights import load_weights
+from segmentation.models.weights import adopt_grid, load_weights
 
 INITS = ("pretrained", "random")
 _OUR_OPTIONS = ("dynamic_img_size", "in_chans", "num_classes", "pretrained")
 
 
 class ViT(nn.Module):
-    """Embeddings and blocks of a timm vision transformer, without what follows the blocks.
+    """The embeddings and blocks of a timm vision transformer, without what follows the blocks.
 
     It is always in evaluation mode, also in training: nothing is dropped and rotary embeddings are not jittered, so
     that its tokens are the same in both.
 
     Args:
-        name: a model of timm, such as ``"vit_base_patch8_224.dino"``. The tag after the dot also says which mean and
-            deviation pixels are normalised with; give it with a file of weights too.
-        weights: a file of weights (see :func:`~segmentation.models.weights.load_weights`); ``None`` takes timm's
-            pretrained ones from its hub.
-        init: ``"pretrained"``, or ``"random"`` to train from nothing. Never random unless asked for.
-        options: arguments for ``timm.create_model``, such as ``{"depth": 4}``; only with ``init="random"``.
+        name, weights, init: see :class:`~segmentation.models.encoder.TokenEncoder`.
+        options: arguments of ``timm.create_model``, such as ``{"depth": 4}``; only with ``init="random"``.
 
     Attributes:
-        model: timm's.
+        model: timm's model.
         patch_size: side of a token in pixels.
         channels: width of the tokens.
         key_channels: width of the keys.
-        num_prefix_tokens: class token and registers, in front of the patches' tokens.
-        mean, std: of the pixels that the model was trained with, ``[3, 1, 1]``.
+        num_prefix_tokens: number of class tokens and registers, which stand before the tokens of the patches.
+        mean, std: mean and standard deviation that pixels are normalised with, ``[3, 1, 1]``.
 
     Raises:
         TypeError: ``name`` is no str.
-        ValueError: no such model, one without ``attn.qkv`` after a norm in its last block or of a fixed photo size, no
-            pretrained weights for it in timm, a file of weights that does not fit, or ``options`` that timm does not
-            take or that come with pretrained weights.
+        ValueError: timm has no such model, or no pretrained weights for it; it has no ``attn.qkv`` after a norm in its
+            last block, or a fixed photo size; the file of weights does not fit; timm does not take the ``options``, or
+            they come with pretrained weights.
         FileNotFoundError: ``weights`` does not exist.
         ConnectionError: timm's pretrained weights cannot be reached.
 
@@ -87,7 +82,7 @@ class ViT(nn.Module):
         for key in ("mean", "std"):
             value = torch.tensor(self.model.pretrained_cfg[key]).view(3, 1, 1)
             self.register_buffer(key, value, persistent=False)
-        self.register_load_state_dict_pre_hook(_take_grid)
+        self.register_load_state_dict_pre_hook(_adopt_saved_grid)
         self.eval()
 
     @property
@@ -96,17 +91,14 @@ class ViT(nn.Module):
         return len(self.model.blocks)
 
     def train(self, mode: bool = True) -> "ViT":
-        """Stays in evaluation mode."""
+        """Keeps the model in evaluation mode, whatever ``mode`` is."""
         return super().train(False)
 
     def normalised(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
-        """Pixels as the model was trained with.
+        """Normalises pixels as those that the model was trained with, in the dtype of its parameters.
 
         Args:
             pixels: RGB in [0, 1], height and width multiples of the patch.
-
-        Returns:
-            The same, normalised, in the dtype of the parameters.
 
         Raises:
             TypeError: ``pixels`` is no floating point tensor.
@@ -124,34 +116,31 @@ class ViT(nn.Module):
         return ((pixels - self.mean) / self.std).to(next(self.model.parameters()).dtype)
 
     def embed(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, Any]:
-        """What goes into the first block.
-
-        Args:
-            pixels: see :meth:`normalised`.
+        """Embeds normalised pixels as the input of the first block.
 
         Returns:
-            Tokens with their positions, ``[batch, prefix + tokens, channels]``, and the rotary embeddings that each
-            block wants, if the model has some.
+            Tokens with their positions, ``[batch, prefix + tokens, channels]``, and the rotary embeddings that blocks
+            take, if the model has any.
         """
         embedded = self.model._pos_embed(self.model.patch_embed(pixels))
         tokens, rotary = embedded if isinstance(embedded, tuple) else (embedded, None)
         return getattr(self.model, "norm_pre", nn.Identity())(tokens), rotary  # Eva of timm < 1.0.16 has none
 
     def through_block(self, index: int, tokens: Tensor, rotary: Any) -> Tensor:
-        """What comes out of block ``index``, ``[batch, prefix + tokens, channels]``."""
+        """Runs block ``index`` on tokens ``[batch, prefix + tokens, channels]``."""
         block = self.model.blocks[index]
         if rotary is None:
             return block(tokens)
         return block(tokens, rope=rotary[index] if getattr(self.model, "rope_mixed", False) else rotary)
 
     def patches(self, tokens: Tensor) -> Tensor:
-        """Tokens without class token and registers."""
+        """Drops the class token and registers."""
         return tokens[:, self.num_prefix_tokens :]
 
     def keys(self, tokens: Tensor) -> Tensor:
-        """Keys ``[batch, tokens, key_channels]`` of the patches in the last block, of what goes into it.
+        """Computes the keys ``[batch, tokens, key_channels]`` of the patches from the input of the last block.
 
-        Its norm, key projection and, where it has one, key norm; not the rotary embeddings that follow.
+        They go through its norm, key projection and, if there is one, key norm, not the rotary embeddings after it.
         """
         last = self.model.blocks[-1]
         weight, bias = key_projection(last.attn.qkv)
@@ -159,19 +148,15 @@ class ViT(nn.Module):
         return getattr(last.attn, "k_norm", nn.Identity())(keys).flatten(2)  # EvaAttention of timm < 1.0.16 has none
 
 
-def _take_grid(vit: ViT, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Gives the model the grid of position embeddings that a state has: a file of weights may have changed it."""
+def _adopt_saved_grid(vit: ViT, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Adopts the grid of the position embeddings in a state dict: a file of weights may have changed it."""
     model, positions = vit.model, state.get(f"{prefix}model.pos_embed")
-    if positions is None or model.pos_embed is None:
-        return
-    tokens = positions.size(1) - (0 if model.no_embed_class else model.num_prefix_tokens)
-    side = math.isqrt(max(tokens, 0))
-    if tokens != model.patch_embed.num_patches and side and side**2 == tokens:
-        model.set_input_size(img_size=(side * vit.patch_size,) * 2)
+    if positions is not None and model.pos_embed is not None:
+        adopt_grid(model, positions.size(1) - (0 if model.no_embed_class else model.num_prefix_tokens))
 
 
 def key_projection(qkv: nn.Linear) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of the middle third of a fused projection."""
+    """Returns weight and bias of the key part, the middle third, of a fused query, key and value projection."""
     width = qkv.out_features // 3
     return qkv.weight[width : 2 * width], None if qkv.bias is None else qkv.bias[width : 2 * width]
 

@@ -80,7 +80,7 @@ def make_optimizer(model: UniversalModel, settings: TrainSettings) -> torch.opti
         model: the student.
         settings: of the run.
     """
-    vit = {id(parameter) for parameter in model.encoder.vit_parameters()}
+    vit = {id(parameter) for parameter in model.encoder.vit.parameters()}
     bare = {id(parameter) for parameter in _undecayed(model)}
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for parameter in model.parameters():

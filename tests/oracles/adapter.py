@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segmentation.models.adapter import as_pixels, layout_of
+from segmentation.models.adapter import Layout
+from segmentation.models.layers import as_pixels
 from segmentation.models.multi_scale_encoder import EncoderFeatures, MultiScaleEncoder
 from tests.oracles import vits
 
@@ -21,7 +22,7 @@ def hooked_features(encoder: MultiScaleEncoder, model: Any, pixels: Tensor) -> E
         for found, layer, level in zip(coarser, encoder.projections, encoder.level_embeddings, strict=True)
     ]
     grid = (pixels.size(2) // encoder.patch_size, pixels.size(3) // encoder.patch_size)
-    layout, stages, prefix = layout_of(grid, maps), [], model.num_prefix_tokens
+    layout, stages, prefix = Layout.of(grid, maps), [], model.num_prefix_tokens
     now = as_pixels(maps)
     depth, count = len(model.blocks), len(encoder.extractors)
     handles = []

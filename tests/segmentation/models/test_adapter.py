@@ -8,14 +8,12 @@ from torch import Tensor, nn
 from segmentation.models.adapter import (
     ConvFeedForward,
     Extractor,
-    FourMaps,
+    FeaturePyramid,
     Injector,
     Layout,
-    as_maps,
-    as_pixels,
-    layout_of,
+    SpatialPrior,
 )
-from segmentation.models.spatial_prior import SpatialPrior, group_norm
+from segmentation.models.layers import as_maps, as_pixels, group_norm
 
 SIZES = ((7, 5), (4, 3), (2, 2))
 GRID = (3, 4)
@@ -31,7 +29,7 @@ def randomise(module: nn.Module) -> None:
 
 @pytest.fixture
 def layout() -> Layout:
-    return layout_of(GRID, [torch.rand(1, CHANNELS, *size) for size in SIZES])
+    return Layout.of(GRID, [torch.rand(1, CHANNELS, *size) for size in SIZES])
 
 
 @pytest.fixture
@@ -118,7 +116,7 @@ def test_hidden_layer_is_a_quarter() -> None:
 
 
 def test_only_the_gate_starts_at_zero() -> None:
-    for module in (Injector(16, 2, 4), Extractor(16, 2, 4), FourMaps(8, 16, 12)):
+    for module in (Injector(16, 2, 4), Extractor(16, 2, 4), FeaturePyramid(8, 16, 12)):
         zero = {name for name, value in module.named_parameters() if not value.any() and not name.endswith("bias")}
         assert zero <= {"gamma", "attention.offsets.weight", "attention.weights.weight"}  # the latter as in the paper
 
@@ -146,7 +144,7 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 def test_four_maps_are_the_formula(
     center: bool, stages: int, chosen: tuple[int, ...], fine: tuple[int, int], layout: Layout, pixels: Tensor
 ) -> None:
-    module = FourMaps(5, CHANNELS, 7, center)
+    module = FeaturePyramid(5, CHANNELS, 7, center)
     randomise(module)
     stem, tokens = torch.randn(2, 5, *fine), [torch.randn(2, 12, CHANNELS) for _ in range(stages)]
     keys = torch.randn(2, 12, 7) * 3 + 1
@@ -176,7 +174,7 @@ def test_four_maps_are_the_formula(
 def test_no_gradient_goes_back_into_the_keys(layout: Layout, pixels: Tensor) -> None:
     stem, tokens, keys = torch.randn(2, 5, 14, 10), torch.randn(2, 12, CHANNELS), torch.randn(2, 12, 7)
     given = [value.requires_grad_() for value in (stem, tokens, keys)]
-    maps = FourMaps(5, CHANNELS, 7)(given[0], pixels, [given[1]], given[2], layout)
+    maps = FeaturePyramid(5, CHANNELS, 7)(given[0], pixels, [given[1]], given[2], layout)
     sum(found.square().sum() for found in maps).backward()
     assert [value.grad is not None for value in given] == [True, True, False]
 
@@ -198,7 +196,7 @@ def test_prior_sees_photos_one_by_one() -> None:
     ("channels", "groups"), [(1, 1), (8, 1), (16, 1), (40, 2), (50, 2), (51, 3), (53, 1), (96, 6), (768, 48)]
 )
 def test_groups_of_sixteen_or_more(channels: int, groups: int) -> None:
-    assert group_norm(channels).num_groups == groups
+    assert group_norm(channels, channels // 16).num_groups == groups
 
 
 def test_no_stem(as_users_call_it: None) -> None:

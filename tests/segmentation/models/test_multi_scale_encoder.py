@@ -145,7 +145,7 @@ def test_frozen() -> None:
     encoder = opened(small(freeze=True)).train()
     assert len(encoder.injectors) == 0
     assert not encoder.vit.training
-    assert not any(parameter.requires_grad for parameter in encoder.vit_parameters())
+    assert not any(parameter.requires_grad for parameter in encoder.vit.parameters())
     pixels = torch.rand(2, 3, 32, 48)
     tokens = encoder.block_tokens(pixels)
     assert [tuple(own.shape) for own in tokens.intermediates] == [(2, 6, 32)] * 2
@@ -156,7 +156,7 @@ def test_frozen() -> None:
     weighed(whole).backward()
     learned = [value for value in encoder.parameters() if value.requires_grad]
     assert all(value.grad is not None and value.grad.any() for value in learned)
-    assert all(value.grad is None for value in encoder.vit_parameters())
+    assert all(value.grad is None for value in encoder.vit.parameters())
 
 
 def test_known_tokens_skip_the_transformer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_smaller_photos_for_the_convolutions() -> None:
     assert [tuple(found.shape[2:]) for found in features.maps] == [(8, 6), (4, 3), (2, 2), (1, 1)]
     coarse = torch.nn.functional.interpolate(frozen.vit.normalised(pixels), (32, 24), mode="bilinear", antialias=True)
     prior = halved.prior(coarse)[0]
-    torch.testing.assert_close(halved._look(halved.vit.normalised(pixels))[0], prior)
+    torch.testing.assert_close(halved._spatial_prior(halved.vit.normalised(pixels))[0], prior)
 
 
 @pytest.mark.parametrize("freeze", [False, True])
@@ -203,7 +203,7 @@ def test_state_round_trip_and_copies() -> None:
     assert not torch.equal(other.keys(pixels), encoder.keys(pixels))
     other.load_state_dict(encoder.state_dict())
     assert equal(other(pixels), encoder(pixels))
-    own = {id(parameter) for parameter in encoder.vit_parameters()}
+    own = {id(parameter) for parameter in encoder.vit.parameters()}
     assert own == {id(value) for name, value in encoder.named_parameters() if name.startswith("vit.")}
 
 
