@@ -1,4 +1,4 @@
-// What is shown, in the part of the address after the #, so that a link or a reload comes back to it.
+// Keeps what is shown in the address after the #, so that a link or a reload shows it again.
 
 let waiting = null;
 

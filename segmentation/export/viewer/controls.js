@@ -1,4 +1,4 @@
-// Pointer, keys and controls.
+// Connects pointer, keys and controls with the actions.
 
 function listen() {
   const picture = byId("focus");
@@ -33,7 +33,7 @@ function listen() {
   new ResizeObserver(() => {
     if (!photo || !fitLayers()) return;
     drawSegments(photo, segments);
-    drawFocus(photo, state.selected, state.hinted ?? state.hovered, lives);
+    drawFocus(photo, state.selected, state.hinted ?? state.hovered, isShown);
   }).observe(byId("frame"));
 }
 
@@ -53,7 +53,7 @@ function onKey(event) {
   event.preventDefault();
 }
 
-// True if the key was one of the photo view's.
+// Handles a key of the photo view. Returns whether it was one.
 function photoKey(event) {
   const base = state.selected ?? state.hovered;
   const action = {

@@ -1,4 +1,4 @@
-// Elements by id and new elements. Everything from the data goes in as text, never as HTML.
+// Finds and makes elements. Everything from the data goes in as text, never as HTML.
 
 const byId = (id) => document.getElementById(id);
 
@@ -19,7 +19,7 @@ function chip(colour) {
   return element;
 }
 
-// A path whose folder is cut first where there is no room: photos differ at the end of their names.
+// Splits a path such that its folder is cut first where there is no room: photos differ at the end of their names.
 function pathParts(path) {
   const file = path.lastIndexOf("/") + 1;
   return [make("span", { class: "folder" }, path.slice(0, file)), make("span", { class: "file" }, path.slice(file))];

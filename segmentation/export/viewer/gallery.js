@@ -1,4 +1,4 @@
-// The photos as thumbnails. Each is a link, so that the browser's own keys and menus work.
+// Shows the photos as thumbnails. Each is a link, so that the browser's own keys and menus work.
 
 function showGallery() {
   const shown = index.photos.length;
@@ -22,7 +22,7 @@ function focusThumbnail(place) {
   byId("grid").querySelectorAll("a")[place]?.focus();
 }
 
-// Arrow keys go over the grid. True if the key was one of them.
+// Moves the focus over the grid by arrow keys. Returns whether the key was one.
 function galleryKey(event) {
   const links = [...byId("grid").querySelectorAll("a")];
   const at = links.indexOf(document.activeElement);

@@ -1,4 +1,4 @@
-// The segments of the level as a listbox: one stop of the Tab key, arrow keys inside.
+// Shows the segments of the level as a listbox: one stop of the Tab key, arrow keys inside.
 
 let rows = new Map(); // segment -> its row
 
@@ -62,7 +62,7 @@ function reveal(element) {
   else list.scrollTop += Math.max(0, above + element.offsetHeight - list.clientHeight);
 }
 
-// True if the key was one of the list's.
+// Handles a key of the list. Returns whether it was one.
 function listKey(event, actions) {
   const here = event.target.closest("[role=option]");
   if (!here) return false;

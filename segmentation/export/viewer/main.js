@@ -1,9 +1,9 @@
-// The state of the page, and what has to be drawn again when it changes.
+// Holds the state of the page, and draws what a change concerns.
 
 const state = {
   place: null, // of the photo; null: the gallery
   kind: "instance",
-  level: Math.max(0, Math.floor((thresholds.length - 1) / 2)), // without levels, all live at one
+  level: Math.max(0, Math.floor((thresholds.length - 1) / 2)), // without levels, all are at one
   minScore: 0,
   opacity: 50,
   fills: true,
@@ -11,13 +11,13 @@ const state = {
   hovered: null, // segment under the pointer or the focused row
   hinted: null, // segment whose button in the panel is pointed at
   selected: null,
-  trail: [], // segments that one came from on the way through the tree
+  trail: [], // segments that were selected on the way through the tree
 };
 let photo = null;
 let segments = []; // shown ones, largest first
 let labels = null;
 
-const lives = (segment) => segment.kind === state.kind && segment.levels.includes(state.level);
+const isShown = (segment) => segment.kind === state.kind && segment.levels.includes(state.level);
 
 function openPhoto({ place, kind, level, segment }) {
   const other = place !== state.place;
@@ -50,9 +50,9 @@ function openGallery() {
   if (last !== null) focusThumbnail(last);
 }
 
-// Kind, level or minimum score changed.
+// Draws again after kind, level or minimum score changed.
 function showLevel() {
-  const all = living(photo, state.kind, state.level);
+  const all = segmentsAt(photo, state.kind, state.level);
   segments = all.filter((segment) => segment.score >= state.minScore);
   labels = labelMap(photo, segments);
   if (!segments.includes(state.hovered)) state.hovered = null;
@@ -73,9 +73,9 @@ function showLevel() {
   showFocus();
 }
 
-// What is pointed at or selected changed.
+// Draws again after what is pointed at or selected changed.
 function showFocus() {
-  drawFocus(photo, state.selected, state.hinted ?? state.hovered, lives);
+  drawFocus(photo, state.selected, state.hinted ?? state.hovered, isShown);
   markList(state.selected, state.hinted ?? state.hovered);
   showPanel(photo, state.selected ?? state.hovered, Boolean(state.selected), state.level, actions);
   byId("focus").style.cursor = state.hovered ? "pointer" : "";
@@ -92,14 +92,14 @@ function showDisplay() {
   byId("opacity-text").textContent = `${state.opacity}\u2009%`;
 }
 
-// Selects a segment, at a level at which it lives.
+// Selects a segment, and goes to the nearest of its levels.
 function goTo(segment) {
   state.selected = segment;
   state.hinted = null;
   const away = (level) => Math.abs(level - state.level);
   const level = segment.levels.reduce((best, next) => (away(next) < away(best) ? next : best));
   const minScore = Math.min(state.minScore, Math.floor(100 * segment.score) / 100);
-  const same = lives(segment) && minScore === state.minScore;
+  const same = isShown(segment) && minScore === state.minScore;
   Object.assign(state, { kind: segment.kind, level, minScore });
   if (same) showFocus();
   else showLevel();
@@ -117,14 +117,14 @@ const actions = {
   hint(segment) {
     if (segment === state.hinted) return;
     state.hinted = segment;
-    drawFocus(photo, state.selected, state.hinted ?? state.hovered, lives);
+    drawFocus(photo, state.selected, state.hinted ?? state.hovered, isShown);
     markList(state.selected, state.hinted ?? state.hovered);
   },
   select(segment) {
     state.trail = [];
     goTo(segment);
   },
-  // On to a parent or child; Escape comes back.
+  // Goes on to a parent or child; Escape comes back.
   follow(segment) {
     if (!segment) return;
     const from = state.selected ?? state.hovered;

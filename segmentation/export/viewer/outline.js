@@ -1,4 +1,4 @@
-// The outline of a mask as smooth closed lines, in pixels of the shown photo.
+// Traces the outline of a mask as smooth closed lines, in pixels of the shown photo.
 
 // Follows the cracks between inside and outside, inside on the right hand. Directions: right, down, left, up.
 // The pixel whose corner (x, y) is the top left one is (x, y).
@@ -63,7 +63,7 @@ function follow(inside, seen, rows, start) {
   return middles;
 }
 
-// Two passes of the weights 1 2 1 around the loop. Points on the border of the photo stay there, and so do loops of a
+// Smooths a loop by two passes of the weights 1 2 1. Points on the border of the photo stay there, and so do loops of a
 // few pixels, which would vanish.
 function smooth(loop, width, height) {
   const size = loop.length;
@@ -80,7 +80,7 @@ function smooth(loop, width, height) {
   return loop;
 }
 
-// The fill is closed; the line leaves out what runs along the border of the photo.
+// Adds a loop to the paths: the fill is closed, the line leaves out what runs along the border of the photo.
 function draw(loop, width, height, fill, line) {
   const atBorder = (x, y) => x < 0.3 || y < 0.3 || x > width - 0.3 || y > height - 0.3;
   const size = loop.length;

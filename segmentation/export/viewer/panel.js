@@ -1,4 +1,4 @@
-// What is known about one segment, with the ways to its parent and children.
+// Shows the numbers of one segment, with buttons that go to its parent and children.
 
 function showPanel(photo, segment, selected, level, actions) {
   const panel = byId("panel");
@@ -10,7 +10,7 @@ function showPanel(photo, segment, selected, level, actions) {
     );
     return;
   }
-  const lives = segment.levels.map((at) => {
+  const levels = segment.levels.map((at) => {
     const marks = at === level ? { class: "here", title: "the level shown" } : {};
     return make("span", marks, String(thresholds[at]));
   });
@@ -26,7 +26,7 @@ function showPanel(photo, segment, selected, level, actions) {
       ...entry("Area", `${segment.area.toLocaleString("en")} px`, make("span", { class: "quiet" }, ` \u00b7 ${share(photo, segment)}`)),
       ...entry("Score", segment.score.toFixed(2)),
       ...(segment.name === null ? [] : entry("Cluster", segment.name)),
-      ...(thresholds.length ? entry("Lives at", make("span", { class: "lives" }, ...lives)) : []),
+      ...(thresholds.length ? entry("Lives at", make("span", { class: "lives" }, ...levels)) : []),
       ...entry("Parent", parent),
       ...entry("Children", children))
   );

@@ -1,16 +1,16 @@
-// The data: a list of photos in one block, and one block for each photo that is read when it is first shown.
+// Reads the data: a list of photos in one block, and one block for each photo, read when it is first shown.
 
 const KINDS = ["instance", "semantic"];
 const index = JSON.parse(byId("index").textContent);
 const thresholds = index.thresholds;
-const read = new Map();
+const opened = new Map(); // by place
 
 function photoAt(place) {
-  if (!read.has(place)) {
-    if (read.size > 8) read.delete(read.keys().next().value); // outlines of a few photos are enough to keep
-    read.set(place, linked(JSON.parse(byId(`photo-${place}`).textContent)));
+  if (!opened.has(place)) {
+    if (opened.size > 8) opened.delete(opened.keys().next().value); // outlines of a few photos are enough to keep
+    opened.set(place, linked(JSON.parse(byId(`photo-${place}`).textContent)));
   }
-  return read.get(place);
+  return opened.get(place);
 }
 
 function linked(photo) {
@@ -24,8 +24,8 @@ function linked(photo) {
   return photo;
 }
 
-// Segments of one kind that live at a level, largest first.
-function living(photo, kind, level) {
+// Returns the segments of one kind at a level, largest first.
+function segmentsAt(photo, kind, level) {
   return photo.segments.filter((segment) => segment.kind === kind && segment.levels.includes(level));
 }
 
@@ -39,7 +39,7 @@ function outline(photo, segment) {
   return segment.outline;
 }
 
-// For each pixel, down the columns, 1 + the place of the smallest segment there, or 0.
+// Returns for each pixel, down the columns, 1 + the place of the smallest segment there, or 0.
 function labelMap(photo, segments) {
   const labels = new Uint16Array(photo.shown[0] * photo.shown[1]);
   segments.forEach((segment, place) => {
@@ -53,7 +53,7 @@ function levelsText(segment) {
   return segment.levels.map((level) => thresholds[level]).join(", ");
 }
 
-// COCO's compressed run lengths: 6 bits a character, 5 of them data, as differences to the run before the last one.
+// Decodes COCO's compressed run lengths: 6 bits a character, 5 of them data, as differences to the run before the last one.
 // Pixels are counted down the columns.
 
 function decodeRuns(counts) {

@@ -1,4 +1,4 @@
-// Three layers over the photo: fills (the opacity slider is their CSS opacity), contours, and what is pointed at.
+// Draws three layers over the photo: fills (the opacity slider is their CSS opacity), contours, and what is pointed at.
 
 const LAYERS = ["fills", "lines", "focus"].map((id) => byId(id).getContext("2d"));
 const [fills, lines, focus] = LAYERS;
@@ -17,7 +17,7 @@ function showPhoto(photo) {
   fitLayers();
 }
 
-// True if the size on the screen changed, so that all has to be drawn again.
+// Returns whether the size on the screen changed, so that all has to be drawn again.
 function fitLayers() {
   const { clientWidth, clientHeight } = byId("frame");
   const width = Math.max(1, Math.round(clientWidth * devicePixelRatio));
@@ -56,8 +56,8 @@ function drawSegments(photo, segments) {
   }
 }
 
-// The selected segment stands out of a veil, the one pointed at gets brighter. Dashed: not at this level.
-function drawFocus(photo, selected, hovered, lives) {
+// Darkens all but the selected segment and brightens the one pointed at; the outline is dashed for those of other levels.
+function drawFocus(photo, selected, hovered, isShown) {
   const pixel = begin(focus, photo);
   if (selected) {
     const veil = new Path2D();
@@ -65,12 +65,12 @@ function drawFocus(photo, selected, hovered, lives) {
     veil.addPath(outline(photo, selected).fill);
     focus.fillStyle = "rgb(12 12 16 / 0.5)";
     focus.fill(veil, "evenodd");
-    ring(outline(photo, selected).fill, 2 * pixel, lives(selected) ? [] : [6 * pixel, 4 * pixel]);
+    ring(outline(photo, selected).fill, 2 * pixel, isShown(selected) ? [] : [6 * pixel, 4 * pixel]);
   }
   if (hovered && hovered !== selected) {
     focus.fillStyle = `color-mix(in srgb, ${hovered.colour}, transparent 72%)`;
     focus.fill(outline(photo, hovered).fill, "evenodd");
-    ring(outline(photo, hovered).fill, 1.7 * pixel, lives(hovered) ? [] : [6 * pixel, 4 * pixel]);
+    ring(outline(photo, hovered).fill, 1.7 * pixel, isShown(hovered) ? [] : [6 * pixel, 4 * pixel]);
   }
 }
 
@@ -85,7 +85,7 @@ function ring(path, width, dashes) {
   focus.stroke(path);
 }
 
-// Place of a pointer in the map of labelMap, or -1.
+// Returns the pixel of labelMap under the pointer, or -1.
 function pixelUnder(event, photo) {
   const box = byId("focus").getBoundingClientRect();
   const x = Math.floor(((event.clientX - box.left) / box.width) * photo.shown[0]);
