@@ -53,7 +53,7 @@ def trained_row(variant: Variant, steps: int, run: Run) -> Row:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         training = TrainRun(settings, Path(folder) / "run", Processes(run.device), Console(quiet=True))
-        teacher = training.parts.teacher
+        teacher = training.train_step.teacher
         encoder = teacher.model.encoder
         # nothing else reads the teacher's keys
         keys = copy.deepcopy(encoder).keys if variant.offline else encoder.keys

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from segmentation import load_preset
 from segmentation.export.coco_files import coco_annotations
-from segmentation.segments.grouping import Candidates
+from segmentation.segments.grouping import Candidates, GroupedTokens
 from segmentation.segments.pixel_masks import enlarged_masks
-from segmentation.segments.score import Cues, SegmentScore
+from segmentation.segments.score import Cues
 from segmentation.segments.segment import PhotoMasks, encode_masks
-from segmentation.segments.selection import find_segments
+from segmentation.segments.selection import photo_segments, scored_masks
 
 Treatment = Callable[[Tensor, Tensor, np.ndarray], list[dict[str, Any]]]
 
@@ -58,9 +58,9 @@ def as_ours(
         tokens.new_zeros(count, 1),
         torch.zeros(1, *masks.shape[1:], dtype=torch.long),
     )
-    segments = find_segments(
-        "instance", candidates, tokens, _pixels(photo), settings, score or SegmentScore(settings.score)
-    )
+    grouped, pixels = GroupedTokens(tokens, {"instance": candidates}), _pixels(photo)
+    scored = scored_masks(grouped, pixels, settings, {"instance": settings.max_masks}, score)
+    segments = photo_segments("instance", scored["instance"], pixels, refine=refine)
     height, width = photo.shape[:2]
     return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
 

@@ -170,6 +170,29 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny trained model."""
+    from tests.commands.predict.samples import write_model
+
+    folder = tmp_path_factory.mktemp("model")
+    write_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of a small data set of each name."""
+    from tests.segmentation.evaluation.layouts import WRITERS
+
+    folders: dict[object, Path] = {}
+    for name, write in WRITERS.items():
+        if write not in folders:
+            folders[write] = tmp_path_factory.mktemp(name)
+            write(folders[write])
+    return {name: folders[write] for name, write in WRITERS.items()}
+
+
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request: pytest.FixtureRequest) -> torch.device:
     if request.param == "cuda" and not torch.cuda.is_available():

@@ -1,11 +1,10 @@
-"""How well masks and clusters fit generated scenes: instances, semantic regions, and both together."""
+"""Scores masks and clusters on generated scenes: instances, semantic regions, and both together."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pycocotools import mask as coco_mask
 from torch import Tensor
@@ -19,16 +18,16 @@ from segmentation.evaluation.metrics.semantic_quality import confusion_matrix, s
 from segmentation.evaluation.truth.truth_maps import TruthSegment
 from segmentation.prediction.clusters import ClusterMapping
 from segmentation.prediction.panoptic import Panoptic, panoptic_merges, semantic_map
-from segmentation.prediction.queries import _FINITE, QueryMasks
-from segmentation.prediction.query_segments import query_segments
+from segmentation.prediction.queries import QueryMasks, query_segments
 from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
 from segmentation.segments.segment import Segment
 from segmentation.teaching.teacher import Teacher
 
-Find = Callable[[Tensor], Sequence[QueryMasks]]  # of photos [B, 3, side, side] in [0, 1]
-_SEED = 10**9  # of scenes that nothing is trained on
+Finder = Callable[[Tensor], Sequence[QueryMasks]]  # takes photos [B, 3, side, side] in [0, 1]
+_SEED = 10**9  # series of scenes that nothing is trained on
 _FITTED, _SCORED = 48, 96
 _BATCH = 8
+_EPSILON = 1e-4  # keeps logits finite
 _CONFIDENCES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 _OVERLAP, _STUFF_AREA = 0.5, 1 / 128  # Mask2Former's share of a mask, and its 4,096 pixels of a photo of COCO's size
 
@@ -44,21 +43,21 @@ class SceneScores:
     PQ: float
 
     def row(self) -> list[float]:
-        """The scores in order."""
+        """Lists the scores in the order of the fields."""
         return list(asdict(self).values())
 
 
 class SceneExam:
-    """Scenes that nothing is trained on.
+    """Held-out scenes that score any finder of masks.
 
-    Clusters are mapped to classes (Hungarian first, those that are left to the class they share most pixels with), and
-    the confidence of panoptic segments is chosen, on other scenes than those that are scored.
+    On 48 scenes clusters are mapped to classes (Hungarian assignment; leftover clusters to the class they share most
+    pixels with) and the confidence of panoptic segments is chosen; 96 other scenes are scored.
 
     Args:
-        settings: which masks to keep.
-        side: of the scenes in pixels.
-        clusters: number of them.
-        device: where to look at them.
+        settings: limits of the choice of masks.
+        side: side of the scenes in pixels.
+        clusters: number of clusters.
+        device: device of the photos.
     """
 
     def __init__(self, settings: MaskSettings, side: int, clusters: int, device: torch.device) -> None:
@@ -66,22 +65,18 @@ class SceneExam:
         scenes = [make_scene(index, seed=_SEED, size=side) for index in range(_FITTED + _SCORED)]
         self.fitted, self.scored = scenes[:_FITTED], scenes[_FITTED:]
 
-    def scores(self, find: Find) -> SceneScores:
-        """The scores of masks and clusters.
-
-        Args:
-            find: them in photos.
-        """
+    def scores(self, find: Finder) -> SceneScores:
+        """Scores the masks and clusters that ``find`` returns for photos."""
         mapping, confidence = self._fit(find)
         table = np.zeros((len(CATEGORIES), len(CATEGORIES) + 1), dtype=np.int64)
         quality = _quality()
         instances: list[list[Segment]] = []
-        for scene, photo, found in self._looked_at(find, self.scored):
-            segments = self._segments(found, photo)
+        for scene, photo, queries in self._predictions(find, self.scored):
+            segments = self._segments(queries, photo)
             instances.append([segment for segment in segments if segment.kind == "instance"])
-            labels = mapping.map_labels(semantic_map(found, photo, refine=self.settings.refine))
+            labels = mapping.map_labels(semantic_map(queries, photo, refine=self.settings.refine))
             table += confusion_matrix(scene.semantic, labels, len(CATEGORIES), len(CATEGORIES))
-            _add(quality, scene, self._panoptics(found, photo, [confidence], mapping)[0], mapping)
+            _add(quality, scene, self._panoptic_maps(queries, photo, [confidence], mapping)[0], mapping)
         masks = evaluate_instances(*_as_coco(self.scored, instances), class_agnostic=True).mask
         panoptic = quality.compute().all
         return SceneScores(
@@ -92,33 +87,35 @@ class SceneExam:
             PQ=0.0 if panoptic is None else panoptic.pq,
         )
 
-    def _fit(self, find: Find) -> tuple[ClusterMapping, float]:
+    def _fit(self, find: Finder) -> tuple[ClusterMapping, float]:
         counts = np.zeros((len(CATEGORIES), self.clusters + 1), dtype=np.int64)
-        seen = list(self._looked_at(find, self.fitted))
-        for scene, photo, found in seen:
-            for segment in self._segments(found, photo):
+        predictions = list(self._predictions(find, self.fitted))
+        for scene, photo, queries in predictions:
+            for segment in self._segments(queries, photo):
                 counts[:, segment.cluster] += np.bincount(scene.semantic[segment.mask], minlength=len(CATEGORIES))
         names, is_thing = zip(*CATEGORIES, strict=True)
         mapping = fit_mapping(counts, "hungarian+argmax", names=names, is_thing=is_thing, fitted_on="48 other scenes")
         qualities = [_quality() for _ in _CONFIDENCES]
-        for scene, photo, found in seen:
-            for quality, merged in zip(qualities, self._panoptics(found, photo, _CONFIDENCES, mapping), strict=True):
+        for scene, photo, queries in predictions:
+            for quality, merged in zip(
+                qualities, self._panoptic_maps(queries, photo, _CONFIDENCES, mapping), strict=True
+            ):
                 _add(quality, scene, merged, mapping)
         panoptic = [quality.compute().all for quality in qualities]
         reached = [0.0 if own is None else own.pq for own in panoptic]
         return mapping, max(zip(reached, _CONFIDENCES, strict=True))[1]
 
-    def _looked_at(self, find: Find, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, Tensor, QueryMasks]]:
+    def _predictions(self, find: Finder, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, Tensor, QueryMasks]]:
         for start in range(0, len(scenes), _BATCH):
             part = scenes[start : start + _BATCH]
             photos = torch.from_numpy(np.stack([scene.photo for scene in part])).to(self.device)
             pixels = photos.permute(0, 3, 1, 2).float() / 255
             yield from zip(part, pixels, find(pixels), strict=True)
 
-    def _segments(self, found: QueryMasks, photo: Tensor) -> list[Segment]:
+    def _segments(self, queries: QueryMasks, photo: Tensor) -> list[Segment]:
         own = self.settings
         return query_segments(
-            found,
+            queries,
             photo,
             max_masks=own.max_masks,
             max_overlap=own.max_overlap,
@@ -126,12 +123,12 @@ class SceneExam:
             refine=own.refine,
         )
 
-    def _panoptics(
-        self, found: QueryMasks, photo: Tensor, confidences: Sequence[float], mapping: ClusterMapping
+    def _panoptic_maps(
+        self, queries: QueryMasks, photo: Tensor, confidences: Sequence[float], mapping: ClusterMapping
     ) -> list[Panoptic]:
         is_thing = {cluster: own.kind == "thing" for cluster, own in mapping.clusters.items() if own.kind is not None}
         return panoptic_merges(
-            found,
+            queries,
             photo,
             confidences=confidences,
             overlap=_OVERLAP,
@@ -146,7 +143,7 @@ def _quality() -> PanopticQuality:
 
 
 def _add(quality: PanopticQuality, scene: Scene, found: Panoptic, mapping: ClusterMapping) -> None:
-    """Counts a scene; all stuff of one class is one segment."""
+    """Adds a scene to the quality; all stuff of one class is one segment."""
     truth = [TruthSegment(segment.id, segment.category) for segment in scene.segments]
     ids = found.ids.copy()
     first_of: dict[int, int] = {}
@@ -165,7 +162,7 @@ def _add(quality: PanopticQuality, scene: Scene, found: Panoptic, mapping: Clust
 def _as_coco(
     scenes: Sequence[Scene], found: Sequence[Sequence[Segment]]
 ) -> tuple[Mapping[str, object], Mapping[str, object]]:
-    """Ground truth and predictions."""
+    """Writes ground truth and predictions in COCO's format."""
     images: list[dict[str, object]] = []
     objects: list[dict[str, object]] = []
     results: list[dict[str, object]] = []
@@ -196,22 +193,18 @@ def _as_coco(
 
 @torch.no_grad()
 def pooled_masks(teacher: Teacher, pixels: Float[Tensor, "batch 3 side side"]) -> list[QueryMasks]:
-    """The segments that the teacher makes by pooling, with the clusters that its head gives them.
+    """Finds the teacher's segments by pooling, with the clusters of its head, in the form of query masks.
 
     Args:
-        teacher: of a run.
-        pixels: its views, in [0, 1].
+        teacher: teacher of a training run.
+        pixels: photos in [0, 1].
     """
     found = []
     for photo in teacher.segments(pixels, teacher.model.encoder.keys(pixels)):
         kinds = list(photo.values())
-        side = max(own.masks.size(-1) for own in kinds)  # a kind without segments has masks of another size
-        masks = torch.cat([_sized(own.masks, side) for own in kinds]).clamp(_FINITE, 1 - _FINITE)
-        clusters = teacher.model.head(teacher.features(torch.cat([own.means for own in kinds]))).argmax(1)
-        scores = torch.cat([own.scores for own in kinds])
-        found.append(QueryMasks(masks.logit(), scores, clusters, len(photo["instance"].scores)))
+        masks = torch.cat([segments.masks for segments in kinds]).clamp(_EPSILON, 1 - _EPSILON)
+        features = teacher.features(torch.cat([segments.means for segments in kinds]))
+        scores = torch.cat([segments.scores for segments in kinds])
+        num_instance = len(photo["instance"].scores)
+        found.append(QueryMasks(masks.logit(), scores, teacher.model.head(features).argmax(1), num_instance))
     return found
-
-
-def _sized(masks: Tensor, side: int) -> Tensor:
-    return F.interpolate(masks[None], (side, side))[0] if len(masks) else masks.new_zeros(0, side, side)

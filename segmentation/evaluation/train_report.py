@@ -54,14 +54,14 @@ def write_report(run: TrainRun, init_from: Path | None, *, seconds: float) -> No
 def _scene_table(run: TrainRun, init_from: Path | None) -> tuple[Sequence[str], list[list[str]]]:
     settings, device = run.settings, run.processes.device
     exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, device)
-    start, end = Teacher(first_student(settings, init_from), settings).to(device), run.parts.teacher
+    start, end = Teacher(first_student(settings, init_from), settings).to(device), run.train_step.teacher
     finders = {
         "OAP pseudo-masks, at the start": partial(pooled_masks, start),
         "OAP pseudo-masks, at the end": partial(pooled_masks, end),
         "student, at the start": partial(predicted_masks, start.model, settings=settings),
         "student, at the end": partial(predicted_masks, end.model, settings=settings),
     }
-    scores = run.parts.part_threads.map(exam.scores, finders.values())
+    scores = run.train_step.threads.map(exam.scores, finders.values())
     rows = [[name, *(f"{score:.1f}" for score in own.row())] for name, own in zip(finders, scores, strict=True)]
     return ["", *(field.name for field in fields(SceneScores))], rows
 

@@ -1,36 +1,40 @@
-"""Turns the queries of a model into scored masks."""
+"""Turns the queries of a model into scored masks, and these into the segments of a photo."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from segmentation.config.masks import KINDS
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.prediction.snap import nearest_segments, snap_level, snapped_masks
-from segmentation.segments.grouping import Candidates, photo_tokens, pooled_photos
-from segmentation.segments.pixel_masks import filter_by_photo
+from segmentation.prediction.snap import snap_masks
+from segmentation.segments.grouping import centred_tokens, group_tokens
+from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
 from segmentation.segments.score import SegmentScore, segment_cues
-from segmentation.segments.selection import CELL
+from segmentation.segments.segment import Rle, Segment, encode_masks
+from segmentation.segments.selection import CELL, select_segments
 
-_FINITE = 1e-4
+_EPSILON = 1e-4  # keeps logits of snapped masks finite
+_FAINT = 0.02  # the guided filter leaves out parts of the photo where a mask is zero
+_CONTAINED = 0.9  # share of a segment that lies in its parent
 
 
 @dataclass(frozen=True)
 class QueryMasks:
-    """What the queries find in one photo; instance queries first, then semantic ones.
+    """The masks of the queries in one photo; instance queries first, then semantic ones.
 
     Attributes:
-        logits: of the masks, on a grid over the photo, ``[Q, rows, columns]``.
-        objectness: in (0, 1), ``[Q]``.
-        clusters: of each, ``[Q]``.
+        logits: mask logits on a grid over the photo, ``[Q, rows, columns]``.
+        objectness: objectness of each query, in (0, 1), ``[Q]``.
+        clusters: cluster of each query, ``[Q]``.
         num_instance: number of instance queries.
-        geometry: how much each mask looks like a thing of its own, in (0, 1]
-            (:func:`~segmentation.prediction.queries.query_geometry`); ``None`` for all alike.
-        thingness: how much what is in its cluster looks like things, in (0, 1]; ``None`` for all alike.
+        geometry: score of each mask by its shape and contrast (:func:`query_geometry`), in (0, 1]; ``None`` if unknown.
+        thingness: mean score that the segments of its cluster had in training, in (0, 1]; ``None`` if unknown.
     """
 
     logits: Float[Tensor, "queries rows columns"]
@@ -41,22 +45,22 @@ class QueryMasks:
     thingness: Float[Tensor, " queries"] | None = None
 
     def of_kind(self, kind: str) -> slice:
-        """Where the queries of one kind stand."""
+        """Returns the positions of the queries of one kind."""
         return slice(0, self.num_instance) if kind == KINDS[0] else slice(self.num_instance, None)
 
 
-def query_score(found: QueryMasks) -> Float[Tensor, " queries"]:
-    """Objectness times the mean probability inside the mask, Mask2Former's ranking of instances; 0 for empty masks.
+def query_score(queries: QueryMasks) -> Float[Tensor, " queries"]:
+    """Scores each query by objectness times the mean probability inside its mask (Mask2Former); 0 for empty masks.
 
-    Where they are known, the geometry of the mask and the square of the thingness of the cluster count as well, and of
-    the objectness only the root.
+    Where geometry is known, the score is the root of the objectness times that mean times the geometry; where thingness
+    is known too, times its square.
     """
-    inside = found.logits > 0
-    confidence = (found.logits.sigmoid() * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
-    if found.geometry is None:
-        return found.objectness * confidence
-    score = found.objectness.sqrt() * confidence * found.geometry
-    return score if found.thingness is None else score * found.thingness.square()
+    inside = queries.logits > 0
+    confidence = (queries.logits.sigmoid() * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)
+    if queries.geometry is None:
+        return queries.objectness * confidence
+    score = queries.objectness.sqrt() * confidence * queries.geometry
+    return score if queries.thingness is None else score * queries.thingness.square()
 
 
 def query_geometry(
@@ -64,19 +68,19 @@ def query_geometry(
     tokens: Float[Tensor, "tokens channels"],
     grid: tuple[int, int],
     photo: Float[Tensor, "3 height width"],
-    score_of: SegmentScore | None = None,
+    score: SegmentScore | None = None,
 ) -> Float[Tensor, " queries"]:
-    """The score that segments of pooling get, of the masks of queries: by tokens, border, size and edges.
+    """Scores the masks of queries as segments of pooling are scored: by tokens, border, size and edges.
 
     Args:
-        logits: of the masks, on any grid over the photo.
+        logits: mask logits on any grid over the photo.
         tokens: unit features of the photo's tokens, centred as for grouping.
-        grid: their rows and columns.
-        photo: in [0, 1], on the device of the masks.
-        score_of: scores them by their cues; the default one without.
+        grid: rows and columns of the tokens.
+        photo: the photo in [0, 1], on the device of the masks.
+        score: scores masks by their cues; ``None`` for the default powers.
 
     Returns:
-        In (0, 1]; of masks that have no token by more than half, the least there is.
+        Scores in (0, 1]; the smallest one for masks that hold more than half of no token.
 
     Example:
         >>> import torch
@@ -93,49 +97,123 @@ def query_geometry(
     small = F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0]
     masks = shares > 0.5
     levels = masks.new_ones(len(masks), 1)
-    return (score_of or SegmentScore())(segment_cues(masks, levels, tokens, filter_by_photo(shares, small)))
+    return (score or SegmentScore())(segment_cues(masks, levels, tokens, filter_by_photo(shares, small)))
 
 
 @torch.no_grad()
 def predicted_masks(
     model: UniversalModel, pixels: Float[Tensor, "batch 3 height width"], settings: TrainSettings
 ) -> list[QueryMasks]:
-    """What the queries of a model find.
+    """Turns the queries of a model into masks with objectness, clusters and geometry, photo by photo.
 
     Args:
-        model: a segmentor.
-        pixels: in [0, 1]; sides are multiples of the patch.
-        settings: of its training.
+        model: a trained segmentor.
+        pixels: photos in [0, 1]; sides are multiples of the patch.
+        settings: settings of its training.
     """
     output = model(pixels)
     last, patch = output.layers[-1], model.encoder.patch_size
     grid = pixels.size(2) // patch, pixels.size(3) // patch
+    num_instance = settings.decoder.instance_queries
     masks, clusters = last.masks.float(), model.clusters(last.queries).argmax(2)
     with torch.autocast(pixels.device.type, enabled=False):
         keys = output.keys.float()
-        tokens = photo_tokens(keys, settings.masks.center)
-        if settings.masks.snap is not None:
-            shares = F.adaptive_avg_pool2d(masks.sigmoid(), grid)
-            pooled = pooled_photos(keys, grid, settings.masks)
-            snapped = [_snapped(*own, settings) for own in zip(shares, pooled, tokens, strict=True)]
-            masks = torch.stack(snapped).clamp(_FINITE, 1 - _FINITE).logit()
+        if settings.masks.snap is None:
+            tokens = centred_tokens(keys, settings.masks.center).unbind()
+        else:
+            grouped = group_tokens(keys, [grid] * len(keys), settings.masks)
+            tokens = tuple(photo.tokens for photo in grouped)
+            snapped = [
+                snap_masks(probability, photo, grid, num_instance, settings.masks)
+                for probability, photo in zip(masks.sigmoid(), grouped, strict=True)
+            ]
+            masks = torch.stack(snapped).clamp(_EPSILON, 1 - _EPSILON).logit()
+        score = SegmentScore(settings.masks.score)
         geometry = [
-            query_geometry(own, of_photo, grid, photo, SegmentScore(settings.masks.score))
-            for own, of_photo, photo in zip(masks, tokens, pixels.float(), strict=True)
+            query_geometry(logits, photo_tokens, grid, photo, score)
+            for logits, photo_tokens, photo in zip(masks, tokens, pixels.float(), strict=True)
         ]
-    instance = settings.decoder.instance_queries
     thingness = model.thingness()[clusters]
-    thingness[:, instance:] = 1  # the score of stuff says nothing of things
-    found = zip(masks, last.objectness.float().sigmoid(), clusters, geometry, thingness, strict=True)
-    return [QueryMasks(own, objectness, named, instance, *scores) for own, objectness, named, *scores in found]
+    thingness[:, num_instance:] = 1  # it says nothing about stuff
+    objectness = last.objectness.float().sigmoid()
+    return [
+        QueryMasks(masks[photo], objectness[photo], clusters[photo], num_instance, geometry[photo], thingness[photo])
+        for photo in range(len(pixels))
+    ]
 
 
-def _snapped(shares: Tensor, pooled: dict[str, Candidates], tokens: Tensor, settings: TrainSettings) -> Tensor:
-    """The masks of a photo's queries, made of what pooling finds in it."""
-    snapped = snapped_masks(shares, pooled["instance"].labels[snap_level(settings.masks)], tokens)
-    overlap, instance = settings.masks.snap_overlap, settings.decoder.instance_queries
-    if overlap is None:
-        return snapped
-    parts = dict(zip(KINDS, (snapped[:instance], snapped[instance:]), strict=True))
-    parts |= {kind: nearest_segments(parts[kind], own.masks, tokens, overlap) for kind, own in pooled.items()}
-    return torch.cat(list(parts.values()))
+def query_segments(
+    queries: QueryMasks,
+    photo: Float[Tensor, "3 height width"],
+    *,
+    score: Callable[[QueryMasks], Tensor] = query_score,
+    max_masks: int,
+    max_overlap: float,
+    max_share: float,
+    refine: bool,
+) -> list[Segment]:
+    """Chooses the best masks of the queries and makes segments of them, instance segments first, best score first.
+
+    The parent of a segment is the smallest larger one of its kind that holds more than 90 % of it.
+
+    Args:
+        queries: masks of the queries in the photo.
+        photo: the photo in [0, 1], on the device of the masks.
+        score: scores the queries, ``[Q]``.
+        max_masks: largest number of segments of each kind.
+        max_overlap: a segment whose IoU with a better one of its kind is larger is left out.
+        max_share: segments that cover a larger share of the photo are left out.
+        refine: whether masks follow the edges of the photo.
+
+    Example:
+        >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[8.0, 8.0, -9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
+        >>> queries = QueryMasks(logits, torch.tensor([0.9, 0.8, 0.5]), torch.tensor([3, 3, 7]), num_instance=2)
+        >>> options = {"max_masks": 9, "max_overlap": 0.7, "max_share": 1.0, "refine": False}
+        >>> [(one.kind, one.cluster, one.area) for one in query_segments(queries, torch.zeros(3, 2, 8), **options)]
+        [('instance', 3, 8), ('semantic', 7, 4)]
+    """
+    scores, masks = score(queries), queries.logits > 0
+    segments: list[Segment] = []
+    for kind in KINDS:
+        own = queries.of_kind(kind)
+        no_levels = masks.new_zeros(len(masks[own]), 0)
+        no_parents = torch.full((len(masks[own]),), -1, device=masks.device)
+        selection = select_segments(
+            scores[own],
+            masks[own],
+            no_levels,
+            no_parents,
+            max_overlap=max_overlap,
+            max_share=max_share,
+            max_masks=max_masks,
+        )
+        chosen = selection.index + (own.start or 0)
+        if not chosen.numel():
+            continue
+        soft = queries.logits.index_select(0, chosen).sigmoid()
+        if refine:
+            soft = soft * (soft > _FAINT)
+        rles = [rle for part in pixel_masks(soft, photo, refine=refine) for rle in encode_masks(part)]
+        start = len(segments)
+        for segment in _segments(kind, scores[chosen].tolist(), queries.clusters[chosen].tolist(), rles):
+            segments.append(segment.shifted(start))
+    return segments
+
+
+def _segments(kind: str, scores: Sequence[float], clusters: Sequence[int], rles: Sequence[Rle]) -> list[Segment]:
+    """Makes segments of the masks that have a pixel at the size of the photo."""
+    kept = [index for index, rle in enumerate(rles) if coco_mask.area(rle)]
+    rles = [rles[index] for index in kept]
+    if not rles:
+        return []
+    areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
+    # with every mask a crowd, COCO's overlap is the share of the row's mask that lies in the column's
+    contained = coco_mask.iou(rles, rles, [1] * len(rles)) > _CONTAINED
+    segments = []
+    for place, (index, area) in enumerate(zip(kept, areas, strict=True)):
+        holders = [other for other in contained[place].nonzero()[0].tolist() if areas[other] > area]
+        parent = min(holders, key=lambda other: areas[other], default=None)
+        segments.append(
+            Segment(kind, scores[index], (), parent, area, tuple(boxes[place]), rles[place], clusters[index])
+        )
+    return segments

@@ -21,8 +21,7 @@ from segmentation.models.files import load_model
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.clusters import ClusterMapping, NamedClusters
 from segmentation.prediction.panoptic import Prediction, panoptic_merge, semantic_map
-from segmentation.prediction.queries import QueryMasks, predicted_masks, query_score
-from segmentation.prediction.query_segments import query_segments
+from segmentation.prediction.queries import QueryMasks, predicted_masks, query_score, query_segments
 
 
 class Segmentor:

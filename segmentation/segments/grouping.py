@@ -2,44 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphpool import Hierarchy, MergeTree, OnlineAgglomerativePooling, Partition, grid_graph
-from graphpool.affinity_state import unit_tokens
+from graphpool import MergeTree, OnlineAgglomerativePooling, Partition, grid_graph
 from graphpool.batch_layout import Layout
+from graphpool.affinity_state import unit_tokens
 from segmentation.config.masks import MaskSettings
 
-
-def photo_tokens(keys: Float[Tensor, "batch tokens channels"], center: str) -> Float[Tensor, "batch tokens channels"]:
-    """Unit features of the tokens of photos of one size, centred photo by photo as for grouping.
-
-    Args:
-        keys: of the photos, fp32.
-        center: ``"graph"`` or ``"none"``.
-
-    Example:
-        >>> photo_tokens(torch.tensor([[[3.0, 0.0], [1.0, 0.0]]]), "graph")
-        tensor([[[ 1.,  0.],
-                 [-1.,  0.]]])
-    """
-    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
-    return unit_tokens(keys.flatten(0, 1), Layout.of(batch, len(keys)), center).view_as(keys)
+Grid = tuple[int, int]  # rows and columns of tokens
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Segments of one kind of one photo, before scoring: every distinct set of tokens once, finest first.
+    """The segments of one kind of one photo before scoring: every distinct set of tokens once, finest first.
 
     Attributes:
-        masks: over the photo's token grid, ``[S, rows, columns]``.
-        levels: levels at which each lives, ``[S, num_levels]``.
-        parent: index of the segment that holds each next, ``[S]``; -1 if none does.
-        features: of each, as the hierarchy returned them, ``[S, channels]``.
-        labels: supernode of each token at every level, those too small to be segments too, numbered from 0 in each
+        masks: masks over the photo's token grid, ``[S, rows, columns]``.
+        levels: levels at which each segment lives, ``[S, num_levels]``.
+        parent: index of the smallest segment that contains each, ``[S]``; -1 for none.
+        features: features of each segment, as the hierarchy returned them, ``[S, channels]``.
+        labels: supernode of each token at every level, those below the smallest area too, numbered from 0 in each
             level, ``[num_levels, rows, columns]``.
     """
 
@@ -50,89 +35,118 @@ class Candidates:
     labels: Int[Tensor, "levels rows columns"]
 
 
-def hierarchy_candidates(hierarchy: Hierarchy, grids: Sequence[tuple[int, int]]) -> dict[str, list[Candidates]]:
-    """The candidates of each photo of a batch, by kind: instance, and semantic if that was pooled.
+@dataclass(frozen=True)
+class GroupedTokens:
+    """The tokens of one photo and the segments that pooling makes of them.
+
+    Attributes:
+        tokens: unit features, centred as for grouping, row by row.
+        candidates: the candidates of each kind: ``instance``, and ``semantic`` where that was pooled.
+    """
+
+    tokens: Float[Tensor, "tokens channels"]
+    candidates: dict[str, Candidates]
+
+
+def group_tokens(
+    keys: Sequence[Float[Tensor, "_ channels"]] | Float[Tensor, "batch tokens channels"],
+    grids: Sequence[Grid],
+    settings: MaskSettings,
+    values: Float[Tensor, "batch tokens values"] | None = None,
+) -> list[GroupedTokens]:
+    """Pools the keys of a batch of photos in one call, and cuts the hierarchy into the candidates of each photo.
 
     Args:
-        hierarchy: of all photos.
+        keys: keys of each photo, row by row.
         grids: rows and columns of the tokens of each photo.
+        settings: settings of the pooling.
+        values: what the features of segments are averaged from; ``None`` for the keys themselves.
+
+    Example:
+        >>> from segmentation.config import load_preset
+        >>> keys = torch.tensor([[[1.0, 0.0]] * 4 + [[0.0, 1.0]] * 4])  # one photo of 2 x 4 tokens, two rows
+        >>> [grouped] = group_tokens(keys, [(2, 4)], load_preset("paper", min_area=2))
+        >>> grouped.candidates["instance"].masks.flatten(1).int().tolist()
+        [[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1]]
     """
+    x = keys.flatten(0, 1) if isinstance(keys, Tensor) else torch.cat(list(keys))
+    sizes = [rows * columns for rows, columns in grids]
+    batch = torch.repeat_interleave(torch.tensor(sizes, device=x.device))
+    edges = _grid_edges(grids, settings.connectivity, x.device)
+    pool = OnlineAgglomerativePooling(
+        settings.thresholds,
+        settings.feature_weight,
+        settings.temperature,
+        settings.min_area,
+        settings.semantic,
+        features=settings.features,
+        center=settings.center,
+    )
+    hierarchy = pool(x, edges, batch, values=None if values is None else values.flatten(0, 1))
     instance = [level.instance for level in hierarchy.levels]
-    found = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
+    by_kind = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
     semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
     if semantic:
-        found["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
-    return found
+        by_kind["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
+    tokens = unit_tokens(x, Layout.of(batch, len(grids)), settings.center).split(sizes)
+    return [
+        GroupedTokens(photo_tokens, {kind: candidates[photo] for kind, candidates in by_kind.items()})
+        for photo, photo_tokens in enumerate(tokens)
+    ]
 
 
-def photo_candidates(
-    partitions: Sequence[Partition], tree: MergeTree, grids: Sequence[tuple[int, int]]
-) -> list[Candidates]:
-    """The segments of each photo of a batch.
+def centred_tokens(keys: Float[Tensor, "batch tokens channels"], center: str) -> Float[Tensor, "batch tokens channels"]:
+    """Centres the keys of each photo as grouping does, and gives them unit length.
 
     Args:
-        partitions: one for each level, of all photos.
+        keys: keys of photos of one size, fp32.
+        center: ``"graph"`` subtracts each photo's mean, ``"none"`` does not.
+
+    Example:
+        >>> centred_tokens(torch.tensor([[[3.0, 0.0], [1.0, 0.0]]]), "graph")
+        tensor([[[ 1.,  0.],
+                 [-1.,  0.]]])
+    """
+    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
+    return unit_tokens(keys.flatten(0, 1), Layout.of(batch, len(keys)), center).view_as(keys)
+
+
+def photo_candidates(partitions: Sequence[Partition], tree: MergeTree, grids: Sequence[Grid]) -> list[Candidates]:
+    """Cuts the hierarchy of a batch into the candidates of each photo.
+
+    Args:
+        partitions: partition of all tokens of the batch at each level.
         tree: their merge tree.
         grids: rows and columns of the tokens of each photo.
     """
     clusters = torch.stack([partition.cluster for partition in partitions])
-    sizes = [rows * columns for rows, columns in grids]
-    order = tree.batch.argsort(stable=True)
+    order = tree.batch.argsort(stable=True)  # segments of one photo stand together
     place = torch.empty_like(order).index_copy_(0, order, torch.arange(order.numel(), device=order.device))
     counts = torch.bincount(tree.batch, minlength=len(grids)).tolist()
     features = torch.cat([partition.x for partition in partitions])
-    before = torch.tensor([0, *(partition.x.size(0) for partition in partitions[:-1])], device=order.device).cumsum(0)
-    found = []
-    start = 0
-    for grid, labels, index in zip(grids, clusters.split(sizes, 1), order.split(counts), strict=True):
-        masks = labels.index_select(0, tree.born[index]) == tree.supernode[index].unsqueeze(1)
-        parent = tree.parent[index]
-        local = torch.where(parent >= 0, place[parent] - start, -1)
-        labels = (
-            labels - labels.amin(1, keepdim=True) if labels.numel() else labels
-        )  # supernodes of a graph stand together
-        own = features.index_select(0, before[tree.born[index]] + tree.supernode[index])
-        found.append(Candidates(masks.view(-1, *grid), tree.lives[index], local, own, labels.view(-1, *grid)))
+    sizes = [0, *(partition.x.size(0) for partition in partitions[:-1])]
+    first_of_level = torch.tensor(sizes, device=order.device).cumsum(0)
+    candidates, start = [], 0
+    split = clusters.split([rows * columns for rows, columns in grids], 1)
+    for grid, labels, index in zip(grids, split, order.split(counts), strict=True):
+        born, supernode, parent = tree.born[index], tree.supernode[index], tree.parent[index]
+        masks = labels.index_select(0, born) == supernode.unsqueeze(1)
+        local_parent = torch.where(parent >= 0, place[parent] - start, -1)
+        if labels.numel():
+            labels = labels - labels.amin(1, keepdim=True)  # the supernodes of a graph are numbered consecutively
+        own_features = features.index_select(0, first_of_level[born] + supernode)
+        candidates.append(
+            Candidates(masks.view(-1, *grid), tree.lives[index], local_parent, own_features, labels.view(-1, *grid))
+        )
         start += index.numel()
-    return found
+    return candidates
 
 
-def make_pool(settings: MaskSettings, **changes: Any) -> OnlineAgglomerativePooling:
-    """What groups tokens into segments.
-
-    Args:
-        settings: how.
-        changes: arguments of the layer that replace theirs.
-
-    Example:
-        >>> from segmentation.config import load_preset
-        >>> make_pool(load_preset("paper"), semantic=False).thresholds
-        (0.8, 0.7, 0.6, 0.5, 0.4)
-    """
-    own: dict[str, Any] = {
-        name: getattr(settings, name)
-        for name in ("thresholds", "feature_weight", "temperature", "min_area", "semantic", "features", "center")
-    }
-    return OnlineAgglomerativePooling(**own | changes)
-
-
-def pooled_photos(
-    keys: Float[Tensor, "batch tokens channels"],
-    grid: tuple[int, int],
-    settings: MaskSettings,
-    values: Float[Tensor, "batch tokens values"] | None = None,
-) -> list[dict[str, Candidates]]:
-    """What pooling makes of the keys of each of several photos of one size, by kind.
-
-    Args:
-        keys: of the photos, fp32.
-        grid: rows and columns of their tokens.
-        settings: how to pool.
-        values: what the features of segments are made of; the keys themselves without.
-    """
-    edges = grid_graph(*grid, batch_size=len(keys), connectivity=settings.connectivity, device=keys.device)
-    batch = torch.arange(len(keys), device=keys.device).repeat_interleave(keys.size(1))
-    flat = None if values is None else values.flatten(0, 1)
-    hierarchy = make_pool(settings)(keys.flatten(0, 1), edges, batch, values=flat)
-    found = hierarchy_candidates(hierarchy, [grid] * len(keys))
-    return [dict(zip(found, of_photo, strict=True)) for of_photo in zip(*found.values(), strict=True)]
+def _grid_edges(grids: Sequence[Grid], connectivity: int, device: torch.device) -> Int[Tensor, "2 edges"]:
+    if len(set(grids)) == 1:
+        return grid_graph(*grids[0], batch_size=len(grids), connectivity=connectivity, device=device)
+    edges, start = [], 0
+    for rows, columns in grids:
+        edges.append(grid_graph(rows, columns, connectivity=connectivity, device=device) + start)
+        start += rows * columns
+    return torch.cat(edges, 1)

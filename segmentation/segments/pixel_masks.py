@@ -1,4 +1,4 @@
-"""Enlarges masks of tokens to the size of the photo, along its edges."""
+"""Makes soft masks of token masks, and enlarges them to the size of the photo, along its edges."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,53 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+_TEMPERATURE = 0.1
 _MAX_GUIDE_PIXELS = 2**22
 _CHUNK_BYTES = 2**28
-_CELL = 2  # pixels a token in the small copy that the filter is fitted on
-_RADIUS = 2  # of its windows: one token to each side
+_CELL = 2  # pixels per token in the small copy that the filter is fitted on
+_RADIUS = 2  # radius of its windows: one token to each side
 _EPSILON = 1e-4
+
+
+def surroundings(masks: Bool[Tensor, "masks rows columns"]) -> Bool[Tensor, "masks rows columns"]:
+    """Finds the ring of tokens around each mask, corners included."""
+    return (F.max_pool2d(masks[None].float(), 3, 1, 1)[0] > 0) & ~masks
+
+
+def mean_tokens(
+    masks: Bool[Tensor, "masks rows columns"], tokens: Float[Tensor, "tokens channels"]
+) -> Float[Tensor, "masks channels"]:
+    """Averages the tokens of each mask; zero where a mask is empty."""
+    weight = masks.flatten(1).to(tokens.dtype)
+    return weight @ tokens / weight.sum(1, keepdim=True).clamp(min=1)
+
+
+def soft_masks(
+    masks: Bool[Tensor, "masks rows columns"], tokens: Float[Tensor, "tokens channels"]
+) -> Float[Tensor, "masks rows columns"]:
+    r"""Softens token masks so that, enlarged and cut at 0.5, their edges follow the tokens rather than the grid.
+
+    A token t of a mask or of the ring around it belongs to the mask with
+    :math:`\sigma((t \cdot (p - q) - (p \cdot p - q \cdot q) / 2) / 0.1)`, where p is the mean token of the mask and
+    q that of the ring: the line half-way between both. The result is the mean of this and of the mask itself, so that
+    no token changes sides by itself: only where the edge runs between two tokens changes.
+
+    Args:
+        masks: masks over the token grid, ``[S, rows, columns]``.
+        tokens: unit features of the tokens, row by row, ``[rows * columns, channels]``.
+
+    Example:
+        >>> tokens = torch.tensor([[1.0, 0.0], [0.9, 0.44], [0.6, 0.8], [0.0, 1.0]])  # one row of four tokens
+        >>> mask = torch.tensor([[[True, True, False, False]]])
+        >>> soft_masks(mask, tokens).mul(100).round().int().tolist()
+        [[[99, 85, 5, 0]]]
+    """
+    ring = surroundings(masks)
+    inside, outside = mean_tokens(masks, tokens), mean_tokens(ring, tokens)
+    middle = (inside.square().sum(1) - outside.square().sum(1)) / 2
+    closer = ((inside - outside) @ tokens.T - middle.unsqueeze(1)).view(masks.shape)
+    belongs = torch.sigmoid(closer / _TEMPERATURE) * (masks | ring)
+    return (belongs + masks) / 2
 
 
 class GuidedFilter:
@@ -25,9 +67,9 @@ class GuidedFilter:
     Only the part of the photo around each mask is worked on: elsewhere the result is zero.
 
     Args:
-        photo: the guide, ``[3, H, W]`` in [0, 1].
+        photo: guide image, ``[3, H, W]`` in [0, 1].
         coarse: size of the small copy, ``(height, width)``.
-        radius: of the windows, in pixels of the small copy.
+        radius: radius of the windows, in pixels of the small copy.
         epsilon: variance of colour below which a window counts as flat.
 
     Example:
@@ -57,7 +99,7 @@ class GuidedFilter:
         self.inverse = torch.linalg.inv(covariance + flat).permute(2, 3, 0, 1).contiguous()
 
     def __call__(self, masks: Float[Tensor, "masks rows columns"]) -> Float[Tensor, "masks height width"]:
-        """Soft masks ``[S, h, w]`` of any size, enlarged to the photo: ``[S, H, W]``, around 0 and 1."""
+        """Enlarges soft masks ``[S, h, w]`` of any size to the photo: ``[S, H, W]``, around 0 and 1."""
         small = F.interpolate(masks[None], self.coarse.shape[-2:], mode="bilinear")[0]
         mean = self._window_mean(small)
         covariance = self._window_mean(small[:, None] * self.coarse) - mean[:, None] * self.mean
@@ -75,7 +117,7 @@ class GuidedFilter:
         return filtered
 
     def _boxes(self, touched: Tensor) -> list[tuple[slice, slice, slice, slice] | None]:
-        """Where each mask's line is not zero: rows and columns of the small copy, then of the photo."""
+        """Finds where each mask is not zero: rows and columns of the small copy, then of the photo."""
         ends = []
         for lines, (first, last) in zip((touched.any(2), touched.any(1)), self.reach, strict=True):
             low, high = lines.int().argmax(1), _last(lines.T)
@@ -93,7 +135,7 @@ class GuidedFilter:
 
 
 def _window_means(size: int, radius: int, device: torch.device) -> Tensor:
-    """Matrix that averages over windows; pixels over the edge repeat the last."""
+    """Builds the matrix that averages over windows; pixels beyond the edge repeat the last."""
     pixel = torch.arange(size, device=device)
     matrix = torch.zeros(size, size, device=device)
     share = torch.full((size,), 1 / (2 * radius + 1), device=device)
@@ -103,7 +145,7 @@ def _window_means(size: int, radius: int, device: torch.device) -> Tensor:
 
 
 def _enlargement(size: int, large: int, device: torch.device) -> Tensor:
-    """Matrix of bilinear enlargement, as ``F.interpolate`` does it."""
+    """Builds the matrix of bilinear enlargement, as ``F.interpolate`` does it."""
     place = ((torch.arange(large, device=device) + 0.5) * size / large - 0.5).clamp(0, size - 1)
     before = place.long()
     matrix = torch.zeros(large, size, device=device)
@@ -114,14 +156,14 @@ def _enlargement(size: int, large: int, device: torch.device) -> Tensor:
 
 
 def _last(flags: Tensor) -> Tensor:
-    """Index of the last true row of each column."""
+    """Finds the index of the last true row of each column."""
     return flags.size(0) - 1 - flags.flip(0).int().argmax(0)
 
 
 def filter_by_photo(
     soft: Float[Tensor, "masks rows columns"], photo: Float[Tensor, "3 height width"]
 ) -> Float[Tensor, "masks height width"]:
-    """Soft token masks after a guided filter with windows of one token around each pixel."""
+    """Filters soft token masks by the photo, with windows of one token around each pixel."""
     rows, columns = soft.shape[-2:]
     coarse = (min(_CELL * rows, photo.size(1)), min(_CELL * columns, photo.size(2)))
     return GuidedFilter(photo, coarse, _RADIUS, _EPSILON)(soft)
@@ -133,7 +175,7 @@ def pixel_masks(
     *,
     refine: bool,
 ) -> Iterator[Bool[Tensor, "some height width"]]:
-    """:func:`enlarged_masks`, cut at 0.5."""
+    """Enlarges soft masks (:func:`enlarged_masks`) and cuts them at 0.5."""
     return (large > 0.5 for large in enlarged_masks(soft, photo, refine=refine))
 
 
@@ -143,13 +185,13 @@ def enlarged_masks(
     *,
     refine: bool,
 ) -> Iterator[Float[Tensor, "some height width"]]:
-    """Soft masks at the size of the photo, some at a time so that memory stays bounded.
+    """Enlarges soft masks to the size of the photo, in chunks so that memory stays bounded.
 
     Args:
-        soft: on any grid over the photo, such as :func:`~segmentation.segments.soft_masks.soft_masks`.
-        photo: in [0, 1].
-        refine: follow the edges of the photo (:class:`GuidedFilter`) instead of enlarging bilinearly. The filter
-            works on at most 4 million pixels, and what it gives is enlarged bilinearly from there.
+        soft: masks on any grid over the photo, such as :func:`soft_masks`.
+        photo: the photo in [0, 1].
+        refine: whether to follow the edges of the photo (:class:`GuidedFilter`) instead of enlarging bilinearly. The
+            filter works on at most 4 million pixels; its result is enlarged bilinearly from there.
     """
     if not len(soft):
         return

@@ -7,23 +7,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segmentation.config.masks import ScoreSettings
-from segmentation.segments.soft_masks import mean_tokens, surroundings
+from segmentation.segments.pixel_masks import mean_tokens, surroundings
 
 _LEAST = 1e-6
 
 
 class Cues(NamedTuple):
-    """One value for each of S segments, ``[S]``, fp32; similarities are cosines of (centred) tokens.
+    """What can be measured of S segments without labels, ``[S]`` each, fp32; similarities are cosines of tokens.
 
     Attributes:
         area: share of the photo, in (0, 1].
         cohesion: mean similarity of all pairs of its tokens, in [0, 1].
         contrast: cohesion minus its tokens' mean similarity to the ring of tokens around it, in [-1, 2]; 0 where
             nothing is around it.
-        border_sides: how many of the photo's four sides it touches.
+        border_sides: number of the photo's four sides that it touches.
         border_likeness: its tokens' mean similarity to the tokens along the photo's border, in [-1, 1].
-        crispness: how far inside its mask the filtered mask is from undecided, in [0, 1]: high where its edge lies on
-            an edge of the photo.
+        crispness: mean distance of the filtered mask from 0.5 inside its mask, times 2, in [0, 1]: high where its edge
+            lies on an edge of the photo.
         survival: share of the levels at which it lives, in (0, 1].
     """
 
@@ -39,11 +39,11 @@ class Cues(NamedTuple):
 def segment_cues(
     masks: Tensor, levels: Tensor, tokens: Float[Tensor, "tokens channels"], filtered: Float[Tensor, "masks h w"]
 ) -> Cues:
-    """The cues of the segments of one photo.
+    """Measures the cues of the segments of one photo.
 
     Args:
-        masks: over the token grid, ``[S, rows, columns]``, bool.
-        levels: at which each lives, ``[S, num_levels]``, bool.
+        masks: masks over the token grid, ``[S, rows, columns]``, bool.
+        levels: levels at which each lives, ``[S, num_levels]``, bool.
         tokens: unit features of the tokens, centred as for grouping.
         filtered: the masks after the guided filter, around 0 and 1, of any size.
     """
@@ -80,14 +80,14 @@ class SegmentScore:
     photos; nothing is fitted when they are used.
 
     Args:
-        powers: a, w, c and u.
+        powers: the exponents a, w, c and u; ``None`` for the defaults.
     """
 
     def __init__(self, powers: ScoreSettings | None = None) -> None:
         self.powers = ScoreSettings() if powers is None else powers
 
     def __call__(self, cues: Cues) -> Tensor:
-        """The score of each segment, ``[S]``, in (0, 1]."""
+        """Scores each segment, ``[S]``, in (0, 1]."""
         powers = self.powers
         contrast = (cues.contrast / 2).clamp(0, 1)
         inside = (1 - cues.border_sides / 4) ** powers.whole

@@ -15,7 +15,7 @@ Rle = dict[str, Any]  # compressed: {"size": [height, width], "counts": bytes}
 
 
 def encode_masks(masks: Bool[Tensor, "masks height width"]) -> list[Rle]:
-    """The masks as compressed run lengths, which go down the columns.
+    """Encodes masks as compressed run lengths down the columns, as COCO does.
 
     Example:
         >>> encode_masks(torch.eye(2, dtype=torch.bool)[None])
@@ -26,7 +26,7 @@ def encode_masks(masks: Bool[Tensor, "masks height width"]) -> list[Rle]:
 
 
 def decode_mask(rle: Rle) -> NDArray[np.bool_]:
-    """The mask, ``[height, width]``.
+    """Decodes a mask to ``[height, width]``.
 
     Args:
         rle: compressed run lengths; ``counts`` may be bytes or a text.
@@ -48,14 +48,14 @@ class Segment:
 
     Attributes:
         kind: ``"instance"`` (one connected region) or ``"semantic"`` (regions that look alike, wherever they lie).
-        score: how much it looks like a thing of its own, in (0, 1].
-        levels: levels of the hierarchy at which it lives, finest first; indices into the thresholds. Those that a
-            model predicts have none.
-        parent: place of the segment that holds it next in the photo's list; None if none does.
-        area: in pixels.
+        score: how much it looks like an object, in (0, 1].
+        levels: levels of the hierarchy at which it lives, finest first, as indices into the thresholds; empty for
+            predictions of a model.
+        parent: position of the next larger segment that contains it in the photo's list; None for none.
+        area: area in pixels.
         box: ``(x, y, width, height)`` in pixels.
-        rle: the mask, ``{"size": [height, width], "counts": bytes}``.
-        cluster: what a model takes it for; None for pseudo-masks.
+        rle: the mask as ``{"size": [height, width], "counts": bytes}``.
+        cluster: cluster that a model assigns; None for pseudo-masks.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class Segment:
     cluster: int | None = None
 
     def shifted(self, count: int) -> "Segment":
-        """The same behind ``count`` others in the photo's list."""
+        """Returns the segment for a list in which ``count`` others stand before it: its parent moves along."""
         return self if self.parent is None else replace(self, parent=self.parent + count)
 
     @property
@@ -82,12 +82,12 @@ class PhotoMasks:
     """The segments of one photo.
 
     Attributes:
-        height: of the photo, in pixels.
-        width: of the photo, in pixels.
-        thresholds: of the levels.
+        height: height of the photo in pixels.
+        width: width of the photo in pixels.
+        thresholds: threshold of each level.
         segments: instance segments, then semantic ones, each kind best score first.
-        labels: for each kind, the supernode of every token at every level, ``[num_levels, rows, columns]``; on a grid
-            of tokens, those too small to be segments too.
+        labels: supernode of every token at every level, by kind, ``[num_levels, rows, columns]``; supernodes below the
+            smallest area have labels too.
     """
 
     height: int
@@ -97,9 +97,9 @@ class PhotoMasks:
     labels: dict[str, NDArray[np.int32]]
 
     def of_kind(self, kind: str) -> list[Segment]:
-        """Its segments of one kind, best score first."""
+        """Returns the segments of one kind, best score first."""
         return [segment for segment in self.segments if segment.kind == kind]
 
     def at_level(self, level: int, kind: str = "instance") -> list[Segment]:
-        """Its segments that live at a level."""
+        """Returns the segments that live at a level."""
         return [segment for segment in self.of_kind(kind) if level in segment.levels]

@@ -1,6 +1,6 @@
-"""Chooses the best candidates of a photo and makes their masks."""
+"""Scores the candidates of a photo, chooses the best, and makes their masks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,29 +11,109 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from segmentation.config.masks import MaskSettings
-from segmentation.segments.grouping import Candidates
-from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
-from segmentation.segments.score import Cues, segment_cues
+from segmentation.segments.grouping import Candidates, GroupedTokens
+from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks, soft_masks
+from segmentation.segments.score import Cues, SegmentScore, segment_cues
 from segmentation.segments.segment import Segment, encode_masks
-from segmentation.segments.soft_masks import soft_masks
 
-CELL = 4  # pixels a token at which candidates are compared
+CELL = 4  # pixels per token at which candidates are compared
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen candidates.
+    """The candidates that were chosen.
 
     Attributes:
-        index: of the chosen among the candidates, best score first, ``[M]``.
-        levels: levels at which each lives, those of the near-duplicates that it stands for too, ``[M, num_levels]``.
-        parent: place in ``index`` of the next chosen one up the tree that is larger and holds more than half of it,
-            ``[M]``; -1 if none does.
+        index: indices of the chosen among the candidates, best score first, ``[M]``.
+        levels: levels at which each lives, including those of the near-duplicates that it replaces,
+            ``[M, num_levels]``.
+        parent: position in ``index`` of the next chosen ancestor that is larger and contains more than half of it,
+            ``[M]``; -1 for none.
     """
 
     index: Int[Tensor, " chosen"]
     levels: Bool[Tensor, "chosen levels"]
     parent: Int[Tensor, " chosen"]
+
+
+@dataclass(frozen=True)
+class ScoredMasks:
+    """The chosen segments of one kind of one photo, best score first.
+
+    Attributes:
+        selection: which candidates they are.
+        scores: score of each, in (0, 1], ``[M]``.
+        soft: masks over the token grid (:func:`~segmentation.segments.pixel_masks.soft_masks`), ``[M, rows, columns]``.
+        fine: masks at 4 pixels per token, as they were compared, to be cut at 0.5, ``[M, 4 rows, 4 columns]``.
+        features: features of each, as the hierarchy returned them, ``[M, channels]``.
+    """
+
+    selection: Selection
+    scores: Float[Tensor, " chosen"]
+    soft: Float[Tensor, "chosen rows columns"]
+    fine: Float[Tensor, "chosen height width"]
+    features: Float[Tensor, "chosen channels"]
+
+
+def scored_masks(
+    grouped: GroupedTokens,
+    photo: Float[Tensor, "3 height width"],
+    settings: MaskSettings,
+    max_masks: Mapping[str, int],
+    score: Callable[[Cues], Tensor] | None = None,
+) -> dict[str, ScoredMasks]:
+    """Scores and chooses the segments of one photo, kind by kind.
+
+    Args:
+        grouped: tokens and candidates of the photo.
+        photo: the photo in [0, 1], on the device of the tokens.
+        settings: limits of the choice, and the powers of the score.
+        max_masks: the kinds that are wanted, with the largest number of segments of each.
+        score: scores segments by their cues; ``None`` for that of the settings.
+    """
+    score = SegmentScore(settings.score) if score is None else score
+    return {
+        kind: _choose(grouped.candidates[kind], grouped.tokens, photo, settings, most, score)
+        for kind, most in max_masks.items()
+    }
+
+
+def _choose(
+    candidates: Candidates,
+    tokens: Tensor,
+    photo: Tensor,
+    settings: MaskSettings,
+    max_masks: int,
+    score: Callable[[Cues], Tensor],
+) -> ScoredMasks:
+    rows, columns = candidates.masks.shape[-2:]
+    size = CELL * rows, CELL * columns
+    if not len(candidates.masks):
+        none = candidates.parent
+        empty = tokens.new_zeros(0)
+        soft, fine = empty.view(0, rows, columns), empty.view(0, *size)
+        return ScoredMasks(Selection(none, candidates.levels, none), empty, soft, fine, candidates.features)
+    soft = soft_masks(candidates.masks, tokens)
+    filtered = filter_by_photo(soft, F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0])
+    scores = score(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
+    fine = filtered if settings.refine else F.interpolate(soft[None], size, mode="bilinear")[0]
+    selection = select_segments(
+        scores,
+        fine > 0.5,
+        candidates.levels,
+        candidates.parent,
+        max_overlap=settings.max_overlap,
+        max_share=settings.max_share,
+        max_masks=max_masks,
+    )
+    index = selection.index
+    return ScoredMasks(
+        selection,
+        scores[index],
+        soft.index_select(0, index),
+        fine.index_select(0, index),
+        candidates.features.index_select(0, index),
+    )
 
 
 def select_segments(
@@ -46,16 +126,16 @@ def select_segments(
     max_share: float,
     max_masks: int,
 ) -> Selection:
-    """Greedy choice by score (non-maximum suppression).
+    """Chooses candidates greedily by score (non-maximum suppression).
 
     Args:
-        score: ``[S]``; of equal ones the first wins.
-        masks: as they will be returned, at any size, ``[S, height, width]``.
-        levels: at which each lives.
-        parent: index of the candidate that holds each next, -1 if none does.
-        max_overlap: a candidate whose IoU with a better one is larger is its near-duplicate.
-        max_share: candidates that cover more of the photo than this are left out.
-        max_masks: how many to choose.
+        score: scores ``[S]``; of equal ones the first wins.
+        masks: the masks as they will be returned, at any size, ``[S, height, width]``.
+        levels: levels at which each candidate lives.
+        parent: index of the next larger candidate that contains each, -1 for none.
+        max_overlap: a candidate whose IoU with a better one is larger is its near-duplicate and left out.
+        max_share: candidates that cover a larger share of the photo are left out.
+        max_masks: largest number of chosen candidates.
     """
     flat = masks.flatten(1).float()
     area = flat.sum(1)
@@ -65,139 +145,73 @@ def select_segments(
     common = flat[order] @ flat[order].T
     near = (common > max_overlap * (area[order] + area[order].unsqueeze(1) - common)).cpu().numpy()
     np.fill_diagonal(near, True)  # also for a max_overlap of 1
+    candidates = order.tolist()
     chosen: list[int] = []
     stands_for = [-1] * score.numel()  # which chosen one each candidate is, or is a near-duplicate of
-    taken = torch.zeros(order.numel(), dtype=torch.bool).numpy()
-    place = order.tolist()
-    for rank, candidate in enumerate(place):
+    taken = np.zeros(len(candidates), dtype=bool)
+    for rank, candidate in enumerate(candidates):
         if taken[rank]:
             continue
-        for other in (near[rank] & ~taken).nonzero()[0].tolist():
-            stands_for[place[other]] = len(chosen)
+        for duplicate in (near[rank] & ~taken).nonzero()[0].tolist():
+            stands_for[candidates[duplicate]] = len(chosen)
         taken |= near[rank]
         chosen.append(candidate)
         if len(chosen) == max_masks:
             break
     index = torch.tensor(chosen, dtype=torch.long, device=score.device)
     joined = torch.zeros(len(chosen), levels.size(1), dtype=torch.long, device=score.device)
-    known = torch.tensor(stands_for, dtype=torch.long, device=score.device)
-    named = (known >= 0).nonzero().view(-1)
-    joined.index_add_(0, known[named], levels[named].long())
-    own, size = flat[index], area[index].unsqueeze(1)
+    representative = torch.tensor(stands_for, dtype=torch.long, device=score.device)
+    represented = (representative >= 0).nonzero().view(-1)
+    joined.index_add_(0, representative[represented], levels[represented].long())
+    masks_chosen, size = flat[index], area[index].unsqueeze(1)
     # the near-duplicate that stands for a parent can be what the parent has beside the child
-    holds = (own @ own.T > size / 2) & (size < size.T)
-    parents = _parents(chosen, stands_for, parent.tolist(), holds.tolist())
+    holds = (masks_chosen @ masks_chosen.T > size / 2) & (size < size.T)
+    parents = _chosen_parents(chosen, stands_for, parent.tolist(), holds.tolist())
     return Selection(index, joined > 0, torch.tensor(parents, dtype=torch.long, device=score.device))
 
 
-def _parents(chosen: list[int], stands_for: list[int], parent: list[int], holds: list[list[bool]]) -> list[int]:
-    """The next chosen one up the tree of candidates that is larger and holds most of it."""
+def _chosen_parents(chosen: list[int], stands_for: list[int], parent: list[int], holds: list[list[bool]]) -> list[int]:
+    """Finds the next chosen ancestor of each chosen candidate that is larger and contains most of it."""
     found = []
-    for candidate, held in zip(chosen, holds, strict=True):
-        above = parent[candidate]
-        while above >= 0:
-            holder = stands_for[above]
-            if holder >= 0 and held[holder]:
+    for candidate, held_by in zip(chosen, holds, strict=True):
+        ancestor = parent[candidate]
+        while ancestor >= 0:
+            holder = stands_for[ancestor]
+            if holder >= 0 and held_by[holder]:
                 break
-            above = parent[above]
-        found.append(stands_for[above] if above >= 0 else -1)
+            ancestor = parent[ancestor]
+        found.append(stands_for[ancestor] if ancestor >= 0 else -1)
     return found
 
 
-@dataclass(frozen=True)
-class ChosenSegments:
-    """The chosen candidates of one kind of one photo, best score first.
-
-    Attributes:
-        selection: which.
-        scores: of each, ``[M]``.
-        soft: masks over the token grid, ``[M, rows, columns]`` (:func:`~segmentation.segments.soft_masks.soft_masks`).
-        seen: masks at 4 pixels a token, as they were compared, ``[M, 4 rows, 4 columns]``; cut at 0.5.
-    """
-
-    selection: Selection
-    scores: Float[Tensor, " chosen"]
-    soft: Float[Tensor, "chosen rows columns"]
-    seen: Float[Tensor, "chosen height width"]
-
-
-def choose_segments(
-    candidates: Candidates,
-    tokens: Float[Tensor, "tokens channels"],
-    photo: Float[Tensor, "3 height width"],
-    settings: MaskSettings,
-    score_of: Callable[[Cues], Tensor],
-    max_masks: int,
-) -> ChosenSegments:
-    """Scores the candidates and chooses among them.
-
-    Args:
-        candidates: of the photo, at least one.
-        tokens: unit features of its tokens, centred as for grouping.
-        photo: in [0, 1], on the device of the tokens.
-        settings: which to choose.
-        score_of: scores them by their cues.
-        max_masks: how many.
-    """
-    soft = soft_masks(candidates.masks, tokens)
-    rows, columns = soft.shape[-2:]
-    small = F.interpolate(photo[None], (CELL * rows, CELL * columns), mode="bilinear", antialias=True)[0]
-    filtered = filter_by_photo(soft, small)
-    score = score_of(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
-    seen = filtered if settings.refine else F.interpolate(soft[None], small.shape[-2:], mode="bilinear")[0]
-    selection = select_segments(
-        score,
-        seen > 0.5,
-        candidates.levels,
-        candidates.parent,
-        max_overlap=settings.max_overlap,
-        max_share=settings.max_share,
-        max_masks=max_masks,
-    )
-    index = selection.index
-    return ChosenSegments(selection, score[index], soft.index_select(0, index), seen.index_select(0, index))
-
-
-def find_segments(
-    kind: str,
-    candidates: Candidates,
-    tokens: Tensor,
-    photo: Tensor,
-    settings: MaskSettings,
-    score_of: Callable[[Cues], Tensor],
+def photo_segments(
+    kind: str, scored: ScoredMasks, photo: Float[Tensor, "3 height width"], *, refine: bool
 ) -> list[Segment]:
-    """Scores the candidates, chooses, and makes their masks at the size of the photo; best score first.
+    """Enlarges scored masks to the size of the photo; those without a pixel there are left out.
 
     Args:
-        kind: of the candidates.
-        candidates: of the photo.
-        tokens: unit features of its tokens, centred as for grouping, ``[tokens, channels]``.
-        photo: ``[3, height, width]`` in [0, 1], on the device of the tokens.
-        settings: which to choose.
-        score_of: scores them by their cues.
+        kind: kind of the segments.
+        scored: the masks.
+        photo: the photo in [0, 1], on the device of the masks.
+        refine: whether masks follow the edges of the photo.
+
+    Returns:
+        Segments, best score first; parents are positions in this list.
     """
-    if not candidates.masks.size(0):
+    rles = [rle for part in pixel_masks(scored.soft, photo, refine=refine) for rle in encode_masks(part)]
+    if not rles:
         return []
-    chosen = choose_segments(candidates, tokens, photo, settings, score_of, settings.max_masks)
-    if not chosen.scores.numel():
-        return []
-    masks = pixel_masks(chosen.soft, photo, refine=settings.refine)
-    return list(_segments(kind, chosen.selection, chosen.scores.tolist(), masks))
-
-
-def _segments(kind: str, selection: Selection, scores: list[float], masks: Iterator[Tensor]) -> Iterator[Segment]:
-    rles = [rle for part in masks for rle in encode_masks(part)]
     areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
-    levels = [tuple(row.nonzero().view(-1).tolist()) for row in selection.levels.cpu()]
-    # at the photo's size a mask of few tokens can have no pixel, or a parent no more than its child: the tree closes
-    # over both
-    parents = selection.parent.tolist()
-    place = np.cumsum([area > 0 for area in areas]) - 1
+    levels = [tuple(row.nonzero().view(-1).tolist()) for row in scored.selection.levels.cpu()]
+    scores, parents = scored.scores.tolist(), scored.selection.parent.tolist()
+    position = np.cumsum([area > 0 for area in areas]) - 1
+    segments = []
     for index, area in enumerate(areas):
         if area:
+            # a mask of few tokens can have no pixel, or a parent no more pixels than its child: skip such parents
             parent = parents[index]
             while parent >= 0 and areas[parent] <= area:
                 parent = parents[parent]
-            above = int(place[parent]) if parent >= 0 else None
-            box = tuple(boxes[index])
-            yield Segment(kind, scores[index], levels[index], above, area, box, rles[index])
+            above = int(position[parent]) if parent >= 0 else None
+            segments.append(Segment(kind, scores[index], levels[index], above, area, tuple(boxes[index]), rles[index]))
+    return segments

@@ -6,20 +6,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-PATIENCE = 100
+PATIENCE = 100  # steps
 LEAST = 0.03  # share of the largest possible information
 
 
 class Centering(nn.Module):
-    r"""Probabilities of clusters, :math:`softmax((z - c) / T)` with a running mean c of the logits (DINO, 2021).
+    r"""Centres and sharpens logits: :math:`softmax((z - c) / T)` with a running mean c of the logits (DINO, 2021).
 
     Args:
-        clusters: number of them.
-        momentum: of the mean; ``None`` keeps it at zero.
+        clusters: number of clusters.
+        momentum: momentum of the running mean; ``None`` keeps it at zero.
 
     Example:
         >>> centering = Centering(3, momentum=0.9)
-        >>> centering.see(torch.tensor([1.0, 0.0, 0.0]))
+        >>> centering.update(torch.tensor([1.0, 0.0, 0.0]))
         >>> centering.center
         tensor([0.1000, 0.0000, 0.0000])
     """
@@ -32,31 +32,31 @@ class Centering(nn.Module):
         self.register_buffer("center", torch.zeros(clusters))
 
     def forward(self, logits: Float[Tensor, "rows clusters"], temperature: float) -> Float[Tensor, "rows clusters"]:
-        """Probabilities, each row adding up to 1."""
+        """Turns logits into probabilities; each row adds up to 1."""
         return torch.softmax((logits.float() - self.center) / temperature, dim=-1)
 
     @torch.no_grad()
-    def see(self, mean: Float[Tensor, " clusters"]) -> None:
+    def update(self, mean: Float[Tensor, " clusters"]) -> None:
         """Takes the mean logits of a whole batch, over all processes, into the running mean."""
         if self.momentum is not None:
             self.center.lerp_(mean, 1 - self.momentum)
 
 
 class CollapseMonitor(nn.Module):
-    r"""Tells when the teacher's clusters say nothing about segments any more.
+    r"""Warns when the teacher's clusters no longer tell segments apart.
 
-    Watched is the mutual information of segments and clusters, :math:`I = H(\bar p) - \overline{H(p)}` over running
+    It watches the mutual information of segments and clusters, :math:`I = H(\bar p) - \overline{H(p)}` over running
     means, as a share of :math:`\log K`. Both ways to collapse bring it to zero: every segment in one cluster (both
     entropies small), or every segment in all clusters alike (both large).
 
     Args:
-        clusters: number of them.
-        memory: of the running means, in steps.
+        clusters: number of clusters.
+        memory: length of the running means, in steps.
 
     Example:
         >>> monitor = CollapseMonitor(4)
         >>> for _ in range(PATIENCE):
-        ...     warning = monitor.see(torch.full((4,), 0.25), entropy=math.log(4))
+        ...     warning = monitor.update(torch.full((4,), 0.25), entropy=math.log(4))
         >>> warning
         'collapse: the teacher puts every segment in all clusters alike; lower losses.teacher_temperature'
     """
@@ -75,12 +75,12 @@ class CollapseMonitor(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def see(self, mean: Float[Tensor, " clusters"], entropy: float) -> str | None:
-        """Takes in a batch; the warning, once, when the collapse has lasted for :data:`PATIENCE` steps.
+    def update(self, mean: Float[Tensor, " clusters"], entropy: float) -> str | None:
+        """Takes in a batch, and returns a warning once a collapse has lasted for :data:`PATIENCE` steps.
 
         Args:
             mean: the teacher's probabilities, averaged over the segments of the whole batch.
-            entropy: of one segment's probabilities, averaged likewise, in nats.
+            entropy: entropy of a segment's probabilities, averaged likewise, in nats.
         """
         share = 1 / min(int(self.steps) + 1, self.memory)
         self.mean.lerp_(mean.to(self.mean.dtype), share)
@@ -95,11 +95,11 @@ class CollapseMonitor(nn.Module):
 
     @property
     def information(self) -> float:
-        """What clusters tell about segments, as a share of the largest possible, in [0, 1]."""
+        """Returns the mutual information of segments and clusters, as a share of the largest possible, in [0, 1]."""
         return float(entropies(self.mean) - self.entropy) / math.log(max(self.mean.numel(), 2))
 
     def figures(self) -> dict[str, float]:
-        """For the log: entropy of a segment's clusters, information, and how many clusters are in use."""
+        """Returns figures for the log: entropy per segment, information, effective number of clusters in use."""
         return {
             "teacher_entropy": float(self.entropy),
             "information": self.information,
@@ -108,5 +108,5 @@ class CollapseMonitor(nn.Module):
 
 
 def entropies(probabilities: Float[Tensor, "*rows clusters"]) -> Float[Tensor, "*rows"]:
-    """Entropy of each row, in nats."""
+    """Computes the entropy of each row, in nats."""
     return -torch.special.xlogy(probabilities, probabilities).sum(-1)

@@ -1,4 +1,4 @@
-"""Crops the teacher's segments to the student's views."""
+"""Makes the targets of the student's views: crops the teacher's segments to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,72 +10,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from segmentation.config.training import TrainSettings
-from segmentation.data.views import Sample, ViewGroup
+from segmentation.data.views import Sample
 from segmentation.data.windows import Window, random_windows
 from segmentation.teaching.matching import random_points
 from segmentation.teaching.teacher import TeacherSegments
 
-SAME = 0.95  # cropped masks with a larger IoU are one
-
-
-@dataclass(frozen=True)
-class Crop:
-    """Where a view lies in the teacher's.
-
-    Attributes:
-        box: ``(x0, y0, x1, y1)`` as shares of the teacher's view, ``[4]``.
-        flip: whether it was flipped.
-        side: of the view in pixels.
-    """
-
-    box: Float[Tensor, "4"]
-    flip: bool
-    side: int
-
-    def place(self, points: Float[Tensor, "points 2"]) -> Float[Tensor, "points 2"]:
-        """Points of the view as points of the teacher's view, both in [0, 1]."""
-        if self.flip:
-            points = torch.stack([1 - points[:, 0], points[:, 1]], 1)
-        return self.box[:2] + points * (self.box[2:] - self.box[:2])
-
-
-def labels_at(
-    masks: Float[Tensor, "segments height width"], crop: Crop, points: Float[Tensor, "points 2"]
-) -> Float[Tensor, "segments points"]:
-    """0 or 1: whether each segment holds each point of the view. Masks are read between their pixels and cut at 0.5."""
-    grid = 2 * crop.place(points)[None, None] - 1
-    values = F.grid_sample(masks[None], grid.to(masks.dtype), padding_mode="border", align_corners=False)
-    return (values[0, :, 0] > 0.5).to(masks.dtype)
-
-
-def crop_masks(masks: Float[Tensor, "segments height width"], crop: Crop) -> Float[Tensor, "segments side side"]:
-    """The masks over the view at a quarter of its size, 0 or 1: :func:`labels_at` the centres of its cells."""
-    side = -(-crop.side // 4)
-    centre = (torch.arange(side, device=masks.device) + 0.5) / side
-    points = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), -1).view(-1, 2)
-    return labels_at(masks, crop, points).view(-1, side, side)
-
-
-def kept_segments(segments: TeacherSegments, crop: Crop, min_share: float) -> Int[Tensor, " kept"]:
-    """Which segments a view is taught: those it shows enough of, and of those that look alike in it the best.
-
-    Args:
-        segments: best score first.
-        crop: the view.
-        min_share: smallest visible part, as a share of the teacher's view.
-    """
-    flat = crop_masks(segments.masks, crop).flatten(1)
-    area = flat.sum(1)
-    cell = float((crop.box[2:] - crop.box[:2]).prod()) / max(flat.size(1), 1)
-    seen = ((area > 0) & (area * cell >= min_share)).nonzero().view(-1)
-    flat, area = flat[seen], area[seen]
-    common = flat @ flat.T
-    alike = (common > SAME * (area + area.unsqueeze(1) - common)).cpu()
-    kept: list[int] = []
-    for index, row in enumerate(alike):
-        if not row[kept].any():
-            kept.append(index)
-    return seen[torch.tensor(kept, dtype=torch.long, device=seen.device)]
+SAME = 0.95  # cropped masks with a larger IoU count as one
 
 
 @dataclass(frozen=True)
@@ -83,8 +23,8 @@ class PhotoTargets:
     """The teacher's segments of one kind of one photo, and their clusters.
 
     Attributes:
-        segments: best score first.
-        clusters: the teacher's probabilities of each, ``[S, clusters]``.
+        segments: segments, best score first.
+        clusters: the teacher's cluster probabilities of each, ``[S, clusters]``.
     """
 
     segments: TeacherSegments
@@ -92,14 +32,14 @@ class PhotoTargets:
 
 
 @dataclass(frozen=True)
-class KindLesson:
-    """The targets of one kind of a group of views, padded to the longest.
+class KindTargets:
+    """The targets of one kind in a group of views, padded to the view with most.
 
     Attributes:
-        counts: of targets of each view.
+        counts: number of targets of each view.
         labels: 0 or 1 at the points of each view, ``[V, T, points]``.
-        scores: of each target, ``[V, T]``.
-        clusters: the teacher's probabilities of each target, ``[V, T, clusters]``.
+        scores: score of each target, ``[V, T]``.
+        clusters: the teacher's cluster probabilities of each target, ``[V, T, clusters]``.
     """
 
     counts: tuple[int, ...]
@@ -109,115 +49,169 @@ class KindLesson:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What a group of views of one size is taught.
+class ViewTargets:
+    """The targets of a group of views of one size.
 
     Attributes:
-        points: at which masks are compared, as shares of each view, ``[V, points, 2]``.
-        kinds: the targets of each kind.
+        points: points at which masks are compared, as shares of each view, ``[V, points, 2]``.
+        kinds: targets of each kind.
     """
 
     points: Float[Tensor, "views points 2"]
-    kinds: Mapping[str, KindLesson]
+    kinds: Mapping[str, KindTargets]
 
 
-def make_lesson(
-    targets: Sequence[Mapping[str, PhotoTargets]],
-    crops: Sequence[Crop],
-    points: Float[Tensor, "views points 2"],
-    min_share: float,
-) -> Lesson:
-    """Crops the teacher's segments to views.
+@dataclass(frozen=True)
+class Crop:
+    """Where a student's view lies in the teacher's global view.
 
-    Args:
-        targets: of the photo of each view, by kind.
-        crops: the views.
-        points: of each view.
-        min_share: smallest visible part of a segment, as a share of the teacher's view.
+    Attributes:
+        box: ``(x0, y0, x1, y1)`` as shares of the global view, ``[4]``.
+        flip: whether the view is mirrored.
+        side: side of the view in pixels.
     """
-    kinds = {}
-    for kind in targets[0] if targets else ():
-        labels, scores, clusters = [], [], []
-        for own, crop, place in zip(targets, crops, points, strict=True):
-            segments = own[kind].segments
-            kept = kept_segments(segments, crop, min_share)
-            labels.append(labels_at(segments.masks[kept], crop, place))
-            scores.append(segments.scores[kept])
-            clusters.append(own[kind].clusters[kept])
-        counts = tuple(len(part) for part in scores)
-        padded = [pad_sequence(part, batch_first=True) for part in (labels, scores, clusters)]
-        kinds[kind] = KindLesson(counts, *padded)
-    return Lesson(points, kinds)
+
+    box: Float[Tensor, "4"]
+    flip: bool
+    side: int
+
+    def to_global(self, points: Float[Tensor, "points 2"]) -> Float[Tensor, "points 2"]:
+        """Maps points of the view to points of the global view, both in [0, 1]."""
+        if self.flip:
+            points = torch.stack([1 - points[:, 0], points[:, 1]], 1)
+        return self.box[:2] + points * (self.box[2:] - self.box[:2])
 
 
-def view_windows(part: Sequence[Sample], step: int, patch: int, settings: TrainSettings) -> list[list[Window]]:
-    """What the student sees of each view of each group.
+def student_windows(
+    micro_batch: Sequence[Sample], step: int, patch: int, settings: TrainSettings
+) -> list[list[Window]]:
+    """Draws the window that the student sees of each view, for each group of views of one size.
 
     Args:
-        part: of the batch.
-        step: of the training.
+        micro_batch: photos with their views.
+        step: training step.
         patch: side of a token in pixels.
-        settings: of the run.
+        settings: settings of the training.
     """
+    window, seed = settings.views.window, settings.run.seed
     return [
-        random_windows(
-            _keys(part, group),
-            step,
-            views.pixels.size(-1) // patch,
-            settings.views.window,
-            seed=settings.run.seed,
-        )
-        for group, views in enumerate(part[0].views)
+        random_windows(_view_keys(micro_batch, group), step, views.pixels.size(-1) // patch, window, seed=seed)
+        for group, views in enumerate(micro_batch[0].views)
     ]
 
 
-def view_lessons(
-    part: Sequence[Sample],
+def view_targets(
+    micro_batch: Sequence[Sample],
     targets: Sequence[Mapping[str, PhotoTargets]],
     windows: Sequence[Sequence[Window]],
     step: int,
     patch: int,
     settings: TrainSettings,
     device: torch.device,
-) -> list[Lesson]:
-    """One for each group of views of one size.
+) -> list[ViewTargets]:
+    """Makes the targets of each group of views of one size.
 
     Args:
-        part: of the batch.
-        targets: of each photo, by kind.
-        windows: into each view of each group.
-        step, patch, settings: see :func:`view_windows`.
-        device: of the targets.
+        micro_batch: photos with their views.
+        targets: targets of each photo, by kind.
+        windows: what the student sees of each view of each group.
+        step, patch, settings: see :func:`student_windows`.
+        device: device of the targets.
     """
     side = settings.views.size
     min_share = settings.masks.min_area / (side // patch) ** 2
-    lessons = []
-    for group in range(len(part[0].views)):
-        uncropped = [crop for sample in part for crop in _crops(sample.views[group], side)]
-        crops = [_crop_of(window, crop) for window, crop in zip(windows[group], uncropped, strict=True)]
-        per_photo = [len(sample.views[group].pixels) for sample in part]
-        of_views = [own for own, count in zip(targets, per_photo, strict=True) for _ in range(count)]
-        points = random_points(_keys(part, group), step, settings.losses.points).to(device)
-        crops = [Crop(crop.box.to(device), crop.flip, crop.side) for crop in crops]
-        with torch.no_grad():
-            lessons.append(make_lesson(of_views, crops, points, min_share))
-    return lessons
+    groups = []
+    for group in range(len(micro_batch[0].views)):
+        crops, of_views = [], []
+        window = iter(windows[group])
+        for sample, own in zip(micro_batch, targets, strict=True):
+            views = sample.views[group]
+            for box, flip in zip(views.boxes / side, views.flips, strict=True):
+                crops.append(_window_crop(next(window), box, bool(flip), views.pixels.size(-1), device))
+                of_views.append(own)
+        points = random_points(_view_keys(micro_batch, group), step, settings.losses.points).to(device)
+        groups.append(crop_targets(of_views, crops, points, min_share))
+    return groups
 
 
-def _crops(views: ViewGroup, side: int) -> list[Crop]:
+@torch.no_grad()
+def crop_targets(
+    targets: Sequence[Mapping[str, PhotoTargets]],
+    crops: Sequence[Crop],
+    points: Float[Tensor, "views points 2"],
+    min_share: float,
+) -> ViewTargets:
+    """Crops the teacher's segments to views, and reads their masks at the points of each.
+
+    Args:
+        targets: targets of the photo of each view, by kind.
+        crops: where each view lies.
+        points: points of each view.
+        min_share: smallest visible part of a segment, as a share of the global view.
+    """
+    kinds = {}
+    for kind in targets[0] if targets else ():
+        labels, scores, clusters = [], [], []
+        for own, crop, view_points in zip(targets, crops, points, strict=True):
+            segments = own[kind].segments
+            visible = visible_segments(segments, crop, min_share)
+            labels.append(labels_at(segments.masks[visible], crop, view_points))
+            scores.append(segments.scores[visible])
+            clusters.append(own[kind].clusters[visible])
+        counts = tuple(len(own) for own in scores)
+        kinds[kind] = KindTargets(counts, *(pad_sequence(own, batch_first=True) for own in (labels, scores, clusters)))
+    return ViewTargets(points, kinds)
+
+
+def labels_at(
+    masks: Float[Tensor, "segments height width"], crop: Crop, points: Float[Tensor, "points 2"]
+) -> Float[Tensor, "segments points"]:
+    """Reads masks at points of a view, bilinearly, and cuts them at 0.5: 1 where a segment holds a point, else 0."""
+    grid = 2 * crop.to_global(points)[None, None] - 1
+    values = F.grid_sample(masks[None], grid.to(masks.dtype), padding_mode="border", align_corners=False)
+    return (values[0, :, 0] > 0.5).to(masks.dtype)
+
+
+def crop_masks(masks: Float[Tensor, "segments height width"], crop: Crop) -> Float[Tensor, "segments side side"]:
+    """Crops masks to a view at a quarter of its size: 0 or 1, read at the centres of the cells (:func:`labels_at`)."""
+    side = -(-crop.side // 4)
+    centre = (torch.arange(side, device=masks.device) + 0.5) / side
+    points = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), -1).view(-1, 2)
+    return labels_at(masks, crop, points).view(-1, side, side)
+
+
+def visible_segments(segments: TeacherSegments, crop: Crop, min_share: float) -> Int[Tensor, " visible"]:
+    """Finds the segments that a view shows enough of, and keeps the best of those that look alike in it.
+
+    Args:
+        segments: segments, best score first.
+        crop: where the view lies.
+        min_share: smallest visible part, as a share of the global view.
+    """
+    flat = crop_masks(segments.masks, crop).flatten(1)
+    area = flat.sum(1)
+    cell = float((crop.box[2:] - crop.box[:2]).prod()) / max(flat.size(1), 1)
+    shown = ((area > 0) & (area * cell >= min_share)).nonzero().view(-1)
+    flat, area = flat[shown], area[shown]
+    common = flat @ flat.T
+    alike = (common > SAME * (area + area.unsqueeze(1) - common)).cpu()
+    kept: list[int] = []
+    for index, row in enumerate(alike):
+        if not row[kept].any():
+            kept.append(index)
+    return shown[torch.tensor(kept, dtype=torch.long, device=shown.device)]
+
+
+def _window_crop(window: Window, box: Tensor, flip: bool, side: int, device: torch.device) -> Crop:
+    """Places the window of a view, which itself lies in ``box``, in the global view."""
+    box, flip = window.crop_box(box, flip)
+    return Crop(box.to(device), flip, side * max(window.height, window.width) // window.grid)
+
+
+def _view_keys(micro_batch: Sequence[Sample], group: int) -> list[int]:
+    """Makes a random number for each view of a group, from the key of its photo."""
     return [
-        Crop(box / side, bool(flip), pixels.size(-1))
-        for box, flip, pixels in zip(views.boxes, views.flips, views.pixels, strict=True)
-    ]
-
-
-def _crop_of(window: Window, crop: Crop) -> Crop:
-    box, flip = window.crop_box(crop.box, crop.flip)
-    return Crop(box, flip, crop.side * max(window.height, window.width) // window.grid)
-
-
-def _keys(part: Sequence[Sample], group: int) -> list[int]:
-    """A random number for each view of a group."""
-    return [
-        sample.key + 1009 * (group * 64 + view) for sample in part for view in range(len(sample.views[group].pixels))
+        sample.key + 1009 * (group * 64 + view)
+        for sample in micro_batch
+        for view in range(len(sample.views[group].pixels))
     ]

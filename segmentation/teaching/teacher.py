@@ -1,4 +1,4 @@
-"""The teacher: the average of the students, and Online Agglomerative Pooling of its keys."""
+"""The teacher: the moving average of the students, and the segments that it finds in photos by pooling."""
 
 import copy
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.segments.grouping import Candidates, photo_tokens, pooled_photos
-from segmentation.segments.score import SegmentScore
-from segmentation.segments.selection import choose_segments
+from segmentation.segments.grouping import group_tokens
+from segmentation.segments.selection import scored_masks
 
 
 @dataclass(frozen=True)
@@ -20,10 +19,10 @@ class TeacherSegments:
     """The teacher's segments of one kind of one photo, best score first.
 
     Attributes:
-        masks: over the teacher's view, around 0 and 1, to be cut at 0.5, ``[S, height, width]``.
-        scores: in (0, 1], ``[S]``.
-        means: key of each, read with the weights of Eq. 6 or averaged, ``[S, channels]``.
-        levels: at which each lives, ``[S, num_levels]``.
+        masks: masks over the global view, around 0 and 1, to be cut at 0.5, ``[S, height, width]``.
+        scores: score of each, in (0, 1], ``[S]``.
+        means: mean key of each, weighted as in Eq. 6 or averaged, ``[S, channels]``.
+        levels: levels at which each lives, ``[S, num_levels]``.
     """
 
     masks: Float[Tensor, "segments height width"]
@@ -33,14 +32,14 @@ class TeacherSegments:
 
 
 class Teacher(nn.Module):
-    """The exponential average of the student, and what it finds in photos.
+    """The exponential moving average of the student, which finds segments in photos.
 
-    Segments are grouped by the keys as :class:`~segmentation.PseudoMasker` groups them. What the head sees of a segment
-    is its mean key minus a running mean of the data set's keys, so that a cluster means the same in every photo.
+    Segments are grouped by the keys as :class:`~segmentation.PseudoMasker` groups them. The head sees of a segment its
+    mean key minus a running mean of the data set's keys, so that a cluster means the same in every photo.
 
     Args:
-        student: is copied.
-        settings: of the run.
+        student: network that is copied.
+        settings: settings of the training.
     """
 
     key_mean: Tensor
@@ -54,12 +53,12 @@ class Teacher(nn.Module):
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
 
     def train(self, mode: bool = True) -> "Teacher":
-        """The teacher is never in training mode."""
+        """Keeps the teacher in evaluation mode, whatever the mode of the module around it."""
         return super().train(False)
 
     @torch.no_grad()
-    def follow(self, student: UniversalModel, momentum: float) -> None:
-        """Moves every weight towards the student's: ``momentum`` of its own, the rest of the student's."""
+    def update(self, student: UniversalModel, momentum: float) -> None:
+        """Moves every trained weight towards the student's: ``momentum`` times its own, the rest the student's."""
         pairs = [
             (mine.data, its.data)
             for mine, its in zip(self.model.parameters(), student.parameters(), strict=True)
@@ -68,47 +67,36 @@ class Teacher(nn.Module):
         torch._foreach_lerp_([mine for mine, _ in pairs], [its for _, its in pairs], 1 - momentum)
 
     @torch.no_grad()
-    def see(self, mean: Float[Tensor, " channels"]) -> None:
-        """Takes the mean key of a batch into the running mean of the data set."""
+    def update_key_mean(self, mean: Float[Tensor, " channels"]) -> None:
+        """Takes the mean key of a batch, over all processes, into the running mean of the data set."""
         momentum = self.settings.teacher.center_momentum if self.batches else 0.0
         self.key_mean.lerp_(mean.to(self.key_mean.dtype), 1 - momentum)
         self.batches += 1
 
     def features(self, means: Float[Tensor, "segments channels"]) -> Float[Tensor, "segments channels"]:
-        """What the head sees of segments, of unit length."""
+        """Subtracts the data set's mean from the mean keys of segments, to unit length: the input of the head."""
         return F.normalize(means - self.key_mean, dim=1)
 
     @torch.no_grad()
     def segments(
         self, pixels: Float[Tensor, "batch 3 side side"], keys: Float[Tensor, "batch tokens channels"]
     ) -> list[dict[str, TeacherSegments]]:
-        """Segments of each photo by kind.
+        """Finds the segments of each photo, by kind.
 
         Args:
-            pixels: the teacher's views in [0, 1].
-            keys: what its encoder makes of them.
+            pixels: global views in [0, 1].
+            keys: keys that the teacher's encoder makes of them.
         """
-        keys = keys.float()
+        keys, masks = keys.float(), self.settings.masks
         side = pixels.size(2) // self.model.encoder.patch_size
-        values = torch.cat(
-            [keys, torch.ones_like(keys[..., :1])], 2
-        )  # the one tells the length that is normalised away
-        found = pooled_photos(keys, (side, side), self.settings.masks, values)
-        tokens = photo_tokens(keys, self.settings.masks.center)
-        return [
-            {kind: self._chosen(own[kind], of_photo, photo, kind) for kind in self.settings.losses.kinds}
-            for own, of_photo, photo in zip(found, tokens, pixels, strict=True)
-        ]
-
-    def _chosen(self, candidates: Candidates, tokens: Tensor, photo: Tensor, kind: str) -> TeacherSegments:
-        most = getattr(self.settings.teacher, f"{kind}_segments")
-        if not len(candidates.masks):
-            rows, columns = candidates.masks.shape[-2:]
-            empty = tokens.new_zeros(0)
-            means = tokens.new_zeros(0, tokens.size(1))
-            return TeacherSegments(tokens.new_zeros(0, rows, columns), empty, means, candidates.levels)
-        chosen = choose_segments(
-            candidates, tokens, photo, self.settings.masks, SegmentScore(self.settings.masks.score), most
-        )
-        values = candidates.features[chosen.selection.index]
-        return TeacherSegments(chosen.seen, chosen.scores, values[:, :-1] / values[:, -1:], chosen.selection.levels)
+        values = torch.cat([keys, torch.ones_like(keys[..., :1])], 2)  # the one recovers the length after averaging
+        grouped = group_tokens(keys, [(side, side)] * len(keys), masks, values)
+        most = {kind: getattr(self.settings.teacher, f"{kind}_segments") for kind in self.settings.losses.kinds}
+        segments = []
+        for photo, photo_tokens in zip(pixels, grouped, strict=True):
+            of_photo = {}
+            for kind, scored in scored_masks(photo_tokens, photo, masks, most).items():
+                means = scored.features[:, :-1] / scored.features[:, -1:]
+                of_photo[kind] = TeacherSegments(scored.fine, scored.scores, means, scored.selection.levels)
+            segments.append(of_photo)
+        return segments

@@ -1,4 +1,4 @@
-"""Batches of a training run, from any step on."""
+"""Loads the batches of a training run, from any step on."""
 
 import os
 import signal
@@ -15,16 +15,16 @@ from segmentation.data.views import Sample
 
 
 class TrainBatches:
-    """The batches that a process learns from.
+    """The batches of one process.
 
     Args:
-        settings: of the run.
-        rank: of the process.
+        settings: settings of the training.
+        rank: rank of the process.
         world: number of processes.
 
     Attributes:
         photos: number of photos, or of scenes.
-        lists: what was found in each folder.
+        lists: photos found in each folder.
 
     Raises:
         FileNotFoundError, ValueError: no such folder, no photos in one, or none that can be read; a batch that cannot
@@ -53,11 +53,11 @@ class TrainBatches:
 
     @property
     def unreadable(self) -> list[Path]:
-        """Folders that could not be listed."""
+        """Lists the folders that could not be read."""
         return [folder for found in self.lists for folder in found.unreadable]
 
     def starting_at(self, step: int) -> Generator[list[Sample], None, None]:
-        """What this process learns from in each step from ``step`` to the last; closing it ends its workers."""
+        """Yields this process's samples of each step from ``step`` to the last; closing it ends its workers."""
         workers = min(self.settings.run.workers, os.cpu_count() or 1)
         optimizer = self.settings.optimizer
         steps = range(step, optimizer.steps)
@@ -67,7 +67,7 @@ class TrainBatches:
             num_workers=workers,
             collate_fn=list,
             persistent_workers=False,
-            worker_init_fn=_leave_signals,
+            worker_init_fn=_ignore_signals,
         )
         batches = iter(loader)
         try:
@@ -77,7 +77,7 @@ class TrainBatches:
                 batches._shutdown_workers()  # type: ignore[attr-defined]
 
 
-def _leave_signals(_worker: int) -> None:
-    """Signals to the whole process group are for the run, which stops its workers when it is ready."""
+def _ignore_signals(_worker: int) -> None:
+    """Leaves signals to the main process, which stops its workers when it is ready."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What a training run leaves on disk to go on from, and the trained model."""
+"""Writes and reads the checkpoint from which a training run resumes."""
 
 import os
 import re
@@ -21,11 +21,11 @@ _UNFINISHED = re.compile(r"\.(\d+)\..+")  # as replace_file.replacing names them
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Writes ``checkpoint.pt``; whatever happens meanwhile, there is either the old one or the new one.
+    """Writes ``checkpoint.pt``; if it is interrupted, the previous checkpoint stays.
 
     Args:
-        folder: made where missing.
-        state: tensors, numbers, texts, and lists, tuples and dicts of them: what is read without running code.
+        folder: folder of the run, made where missing.
+        state: tensors, numbers, strings, and lists, tuples and dicts of them: what can be read without running code.
 
     Raises:
         TypeError: something else in ``state``, which could not be read again.
@@ -36,15 +36,15 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path, map_location: torch.device | str = "cpu") -> dict[str, Any]:
-    """What :func:`save_checkpoint` wrote.
+    """Reads what :func:`save_checkpoint` wrote.
 
     Args:
-        folder: of the run.
-        map_location: where its tensors go.
+        folder: folder of the run.
+        map_location: device of the tensors.
 
     Raises:
         FileNotFoundError: no checkpoint.
-        ValueError: a damaged one, or a file that is none.
+        ValueError: the file is damaged, or no checkpoint.
 
     Example:
         >>> import tempfile
@@ -70,7 +70,7 @@ def load_checkpoint(folder: Path, map_location: torch.device | str = "cpu") -> d
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes files that processes which are gone were writing when they were killed."""
+    """Removes the unfinished files of processes that were killed while they wrote."""
     for path in folder.rglob(".*"):
         name = _UNFINISHED.fullmatch(path.name)
         if name is not None and path.is_file() and not _runs(int(name[1])):
@@ -78,11 +78,11 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_same(saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """A run goes on with the settings that it began with.
+    """Checks that a run resumes with the settings that it began with.
 
     Args:
         saved: settings in the checkpoint, in sections.
-        current: those of now.
+        current: settings asked for now.
 
     Raises:
         ValueError: they differ; the message names the keys.
@@ -120,7 +120,7 @@ def _check_plain(value: Any, path: str) -> None:
 
 
 def _check_sums(file: BinaryIO) -> None:
-    """Compares the checksums of all tensors, which torch writes and never looks at."""
+    """Compares the checksums of all tensors, which torch writes and never checks."""
     with zipfile.ZipFile(file) as archive:
         damaged = archive.testzip()
     if damaged is not None:
@@ -129,7 +129,7 @@ def _check_sums(file: BinaryIO) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether another process of this number runs."""
+    """Tells whether another process of this number runs."""
     if process == os.getpid():
         return False  # the number of one that is gone was given to this one
     try:
@@ -142,7 +142,7 @@ def _runs(process: int) -> bool:
 
 
 def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Settings by their dotted keys."""
+    """Flattens settings to dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:

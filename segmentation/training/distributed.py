@@ -1,14 +1,13 @@
-"""The processes of a training run, on one machine or many."""
+"""Connects the processes of a training run, on one machine or many."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from segmentation.base.wording import first_line
 
@@ -23,14 +22,14 @@ class Processes:
     """One process among those that train together.
 
     Attributes:
-        device: its own.
-        rank: its number, from 0, over all machines.
+        device: device of this process.
+        rank: number of this process, from 0, over all machines.
         world: number of processes.
 
     Example:
         >>> alone = Processes(torch.device("cpu"))
-        >>> alone.is_main, alone.agree(False), alone.gather("a")
-        (True, False, ['a'])
+        >>> alone.is_main, alone.agree(False)
+        (True, False)
     """
 
     device: torch.device
@@ -41,10 +40,10 @@ class Processes:
     def start(cls, device: torch.device) -> "Processes":
         """Joins the processes that torchrun started; one process alone where there is no torchrun.
 
-        They talk through NCCL on CUDA, where each takes the device of its number on its machine, and through Gloo else.
+        The backend is NCCL on CUDA, where each process takes the device of its local rank, else Gloo.
 
         Args:
-            device: what kind of device to train on.
+            device: kind of device to train on.
 
         Raises:
             ValueError: the variables that torchrun sets are there in part, or make no sense.
@@ -67,58 +66,42 @@ class Processes:
         return cls(device, rank, world)
 
     def close(self) -> None:
-        """Leaves the others."""
+        """Leaves the process group."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Tells whether this process is the one that writes and prints."""
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum of all processes' tensors of this shape, on the device of ``values``."""
+        """Sums a tensor over all processes, on the device of ``values``."""
         if self.world == 1:
             return values
         summed = values.detach().to(self.device, copy=True, memory_format=torch.contiguous_format)
         dist.all_reduce(summed)
         return summed.to(values.device)
 
-    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Gives all processes the sum of their gradients.
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Sums the gradients of all processes, in every process.
 
-        That is the whole batch's gradient where each process divides its loss by the count of the whole batch. A
+        That is the gradient of the whole batch, since each process divides its loss by the count of the whole batch. A
         parameter without a gradient counts as zero; one that has none in any process stays without.
 
         Args:
-            parameters: the same ones, in the same order, in every process.
+            parameters: the same parameters, in the same order, in every process.
         """
         if self.world > 1:
             for bucket in _buckets(parameters):
                 self._sum_bucket(bucket)
 
-    def gather(self, value: Any) -> list[Any]:
-        """Every process's value, by rank."""
-        values = [value]
-        if self.world > 1:
-            values = [None] * self.world
-            dist.all_gather_object(values, value)
-        return values
-
-    def broadcast_state(self, module: nn.Module) -> None:
-        """Gives all processes the first one's parameters and buffers."""
-        if self.world > 1:
-            for tensor in module.state_dict().values():
-                sent = tensor.to(self.device).contiguous()
-                dist.broadcast(sent, src=0)
-                tensor.copy_(sent)
-
     def agree(self, flag: bool) -> bool:
-        """Whether any process says so; every process gets the same answer."""
+        """Tells every process whether the flag is set in any of them."""
         return bool(self.sum(torch.tensor(int(flag))) > 0)
 
     def barrier(self) -> None:
-        """Waits for all processes."""
+        """Waits until all processes are here."""
         self.agree(False)
 
     def _sum_bucket(self, parameters: list[Tensor]) -> None:
@@ -137,7 +120,7 @@ class Processes:
 
 
 def _torchrun(environment: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """Rank, world size and rank on the machine, or None without torchrun."""
+    """Reads rank, world size and local rank that torchrun set; None without torchrun."""
     if not any(name in environment for name in _NUMBERS):
         return None
     missing = [name for name in _NUMBERS if name not in environment]
@@ -180,7 +163,7 @@ def _join(rank: int, world: int, device: torch.device) -> None:
 
 
 def _buckets(parameters: Iterable[Tensor]) -> Iterator[list[Tensor]]:
-    """Runs of parameters of one type, each small enough to be copied."""
+    """Groups consecutive parameters of one dtype into buckets small enough to be copied."""
     bucket: list[Tensor] = []
     size = 0
     for parameter in parameters:

@@ -1,4 +1,4 @@
-"""The log of a training run: lines of JSON, pictures, and both in TensorBoard."""
+"""Writes the log of a training run: JSON lines, pictures, and both in TensorBoard."""
 
 import json
 import logging
@@ -23,28 +23,27 @@ _LOG, _PANELS, _TENSORBOARD = "log.jsonl", "panels", "tensorboard"
 class TrainLog:
     """Writes ``log.jsonl``, ``panels/STEP.png`` and, with the extra ``train``, ``tensorboard/`` into a run's folder.
 
-    One process of a run has it.
+    Only the main process has one. Without TensorBoard a warning in Python's log says so.
 
     Args:
-        folder: made where missing.
-        resume_step: first step that is made (again) now: what an interrupted run has logged of it and of later ones
-            goes. None begins a new log.
-        tensorboard: whether TensorBoard gets everything too; without that library one line of Python's log says so.
+        folder: folder of the run, made where missing.
+        resume_step: first step that will be logged: entries of it and of later steps are removed. None begins a new
+            log.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as name:
-        ...     with TrainLog(Path(name), resume_step=None, tensorboard=False) as log:
+        ...     with TrainLog(Path(name), resume_step=None) as log:
         ...         log.write(1, {"loss": 1 / 3})
         ...     read_log(Path(name))
         [{'step': 1, 'loss': 0.333333}]
     """
 
-    def __init__(self, folder: Path, *, resume_step: int | None, tensorboard: bool = True) -> None:
+    def __init__(self, folder: Path, *, resume_step: int | None) -> None:
         self.folder = folder
         _forget(folder, 0 if resume_step is None else resume_step)
         self._file = (folder / _LOG).open("a", encoding="utf-8", newline="\n")
-        self._writer = _tensorboard(folder / _TENSORBOARD, resume_step) if tensorboard else None
+        self._writer = _tensorboard(folder / _TENSORBOARD, resume_step)
 
     def __enter__(self) -> "TrainLog":
         return self
@@ -56,8 +55,8 @@ class TrainLog:
         """Adds a line.
 
         Args:
-            step: of the line; later ones have larger steps.
-            figures: by name, kept to six significant digits; what is no finite number becomes null.
+            step: step of the line; steps increase.
+            figures: figures by name, rounded to six significant digits; non-finite ones become null.
         """
         line = {"step": step, **{name: _rounded(value) for name, value in figures.items()}}
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
@@ -76,26 +75,19 @@ class TrainLog:
             self._writer.flush()
 
     def close(self) -> None:
-        """Nothing is written afterwards."""
+        """Closes the files."""
         self._file.close()
         if self._writer is not None:
             self._writer.close()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, without one that was being written when the run was killed; none where there is no log.
-
-    Args:
-        folder: of the run.
-
-    Returns:
-        ``step`` and the figures of each line.
-    """
+    """Reads the lines of a run's log: step and figures. An unfinished last line is left out; no log gives none."""
     return [line for _, line in _lines(folder / _LOG)]
 
 
 def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """Each whole line as it is in the file, and what it says."""
+    """Reads each complete line, raw and parsed."""
     lines = []
     for raw in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
         try:
@@ -108,7 +100,7 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
 
 
 def _forget(folder: Path, start: int) -> None:
-    """Removes what was logged of this step and of later ones."""
+    """Removes the entries of this step and of later ones."""
     kept = b"".join(raw for raw, line in _lines(folder / _LOG) if line["step"] < start)
     with replacing(folder / _LOG) as unfinished:
         unfinished.write_bytes(kept)

@@ -1,4 +1,4 @@
-"""AdamW over the parts of the network, and what changes with the steps."""
+"""Makes the optimizer, and the schedules of learning rate, momentum and temperature."""
 
 import math
 
@@ -10,7 +10,7 @@ from segmentation.models.universal_model import UniversalModel
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    r"""Linear warm-up to ``peak``, then a cosine to zero.
+    r"""Computes the learning rate of a step: linear warm-up to ``peak``, then a cosine to zero.
 
     .. math::
         \eta_t = \begin{cases}
@@ -21,9 +21,9 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
 
     Args:
         step: t, from 0.
-        steps: T, of the whole training.
-        peak: the highest rate, of steps w - 1 and w.
-        warmup: w, steps of the warm-up.
+        steps: T, number of steps of the whole training.
+        peak: highest rate, of steps w - 1 and w.
+        warmup: w, number of steps of the warm-up.
 
     Example:
         >>> [learning_rate(step, 8, 1.0, 4) for step in (0, 1, 3, 4, 6, 8)]
@@ -37,14 +37,14 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
 
 
 def teacher_momentum(step: int, steps: int, start: float) -> float:
-    r"""Momentum of the teacher's average of students, rising to 1 by a cosine (DINO, https://arxiv.org/abs/2104.14294).
+    r"""Computes the momentum of the teacher, rising to 1 by a cosine (DINO, https://arxiv.org/abs/2104.14294).
 
     .. math:: m_t = 1 - \tfrac12 (1 - m_0) (1 + \cos(\pi \, t / T))
 
     Args:
         step: t, from 0; later than ``steps`` it stays 1.
-        steps: T, of the whole training.
-        start: m_0, of the first step.
+        steps: T, number of steps of the whole training.
+        start: m_0, momentum of the first step.
 
     Example:
         >>> [round(teacher_momentum(step, 100, 0.996), 4) for step in (0, 50, 100)]
@@ -54,14 +54,14 @@ def teacher_momentum(step: int, steps: int, start: float) -> float:
 
 
 def teacher_temperature(step: int, first: float, last: float, steps: int) -> float:
-    r"""Temperature of the teacher's softmax over clusters: linear, then flat (DINO).
+    r"""Computes the temperature of the teacher's softmax over clusters: linear, then flat (DINO).
 
     .. math:: \tau_t = \tau_0 + (\tau_1 - \tau_0) \min(t / T, 1)
 
     Args:
         step: t, from 0.
-        first: tau_0, of the first step.
-        last: tau_1, from step ``steps`` on.
+        first: tau_0, temperature of the first step.
+        last: tau_1, temperature from step ``steps`` on.
         steps: T; 0 for ``last`` from the beginning.
 
     Example:
@@ -72,13 +72,13 @@ def teacher_temperature(step: int, first: float, last: float, steps: int) -> flo
 
 
 def make_optimizer(model: UniversalModel, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW whose groups know their part of the learning rate.
+    """Makes AdamW with one group for each learning-rate factor and weight decay.
 
     The vision transformer learns more slowly; biases, norms, gates, embeddings and prototypes are not decayed.
 
     Args:
         model: the student.
-        settings: of the run.
+        settings: settings of the training.
     """
     vit = {id(parameter) for parameter in model.encoder.vit.parameters()}
     bare = {id(parameter) for parameter in _undecayed(model)}
@@ -98,7 +98,7 @@ def make_optimizer(model: UniversalModel, settings: TrainSettings) -> torch.opti
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, settings: TrainSettings, step: int) -> float:
-    """Gives each group its part of the step's learning rate, which is returned."""
+    """Sets each group's share of the step's learning rate, and returns the rate."""
     wanted = settings.optimizer
     rate = learning_rate(step, wanted.steps, wanted.lr, wanted.warmup)
     for group in optimizer.param_groups:
@@ -107,7 +107,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, settings: TrainSettings,
 
 
 def _undecayed(model: nn.Module) -> list[Tensor]:
-    """Parameters of one dimension, and those that belong to no linear map or convolution."""
+    """Lists the parameters of one dimension, and those that belong to no linear map or convolution."""
     maps = (nn.Linear, nn.modules.conv._ConvNd)
     return [
         parameter

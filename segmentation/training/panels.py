@@ -1,4 +1,4 @@
-"""Pictures of what the teacher finds and what it has learned."""
+"""Draws what the teacher finds and what it predicts, for the log."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,7 @@ from segmentation.config.masks import KINDS
 from segmentation.data.views import Sample
 from segmentation.export.overlay import resized_overlay
 from segmentation.export.picture_sheets import picture_grid
-from segmentation.prediction.queries import predicted_masks
-from segmentation.prediction.query_segments import query_segments
+from segmentation.prediction.queries import predicted_masks, query_segments
 from segmentation.teaching.teacher import Teacher
 
 TITLES = ("photo", "OAP: instances", "OAP: semantic", "predicted: instances", "predicted: semantic")
@@ -20,11 +19,11 @@ _SHOWN = 15
 
 @torch.no_grad()
 def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndarray, "height width 3"]:
-    """Photos, the teacher's segments, and those that are predicted, side by side; the best ones of each kind.
+    """Draws photos, the best of the teacher's segments, and the best predicted ones, side by side.
 
     Args:
-        teacher: of the run.
-        samples: whose global views are shown.
+        teacher: teacher of the run.
+        samples: samples whose global views are shown.
     """
     pixels = torch.stack([sample.global_view for sample in samples]).to(teacher.key_mean.device).float() / 255
     found = teacher.segments(pixels, teacher.model.encoder.keys(pixels))

@@ -1,4 +1,4 @@
-"""How training goes, on the terminal."""
+"""Shows the progress of a training on the terminal."""
 
 import time
 from collections import deque
@@ -17,17 +17,17 @@ _PAUSE = 30.0  # seconds between lines where there is no terminal
 
 
 class TrainProgress:
-    """A bar on a terminal, a line every half minute elsewhere, and nothing but in the main process.
+    """Shows a bar on a terminal, or prints a line every half minute elsewhere; silent but in the main process.
 
     Args:
-        console: where to.
-        steps: of the whole training.
-        done: steps that are done already.
-        processes: that share the work.
-        clock: gives the time in seconds.
+        console: console to print to.
+        steps: number of steps of the whole training.
+        done: number of steps that are finished already.
+        processes: processes that share the work.
+        clock: returns the time in seconds.
 
     Attributes:
-        images_per_second: of the last steps; 0 until it is known.
+        images_per_second: speed over the last steps; 0 until it is known.
 
     Example:
         >>> import sys, torch
@@ -62,11 +62,11 @@ class TrainProgress:
         self._bar.stop()
 
     def advance(self, figures: Mapping[str, float], images: int) -> None:
-        """One more step is done.
+        """Counts a finished step.
 
         Args:
-            figures: of the step: ``loss``, its terms and ``segments`` are shown where they are there.
-            images: that the step has learned from, in all processes.
+            figures: figures of the step; ``loss``, its terms and ``segments`` are shown if present.
+            images: number of images of the step, over all processes.
         """
         self.done += 1
         now = self._clock()
@@ -86,7 +86,7 @@ class TrainProgress:
 
 
 class _Bar(Progress):
-    """The bar, and the figures in a line of their own below it, so that both fit a narrow terminal."""
+    """A bar with the figures in a line below it, so that both fit a narrow terminal."""
 
     def __init__(self, console: Console, disable: bool) -> None:
         left = TextColumn("{task.fields[left]}")

@@ -1,4 +1,4 @@
-"""A training run: from settings to a model, through whatever interrupts it."""
+"""Runs a training from settings to a model, through interruptions and resumption."""
 
 import time
 from collections.abc import Iterator
@@ -37,17 +37,18 @@ class TrainRun:
     """Trains a segmentor in a folder.
 
     Args:
-        settings: of the run.
-        folder: where to.
-        processes: that share the work.
-        console: for progress.
-        resume: go on with the run that is in the folder.
-        overwrite: begin again, whatever run is in the folder.
+        settings: settings of the training.
+        folder: output folder.
+        processes: processes that share the work.
+        console: console for progress and messages.
+        resume: whether to continue the run in the folder.
+        overwrite: whether to replace a run in the folder.
         init_from: folder of a trained model to start from.
         limit: seconds after which the run stops, to be resumed later.
 
     Attributes:
-        step: number of steps that are done.
+        step: number of finished steps.
+        skipped: photos that could not be read, with the reason.
 
     Raises:
         FileExistsError: the folder has a run, and neither ``resume`` nor ``overwrite``.
@@ -82,7 +83,7 @@ class TrainRun:
         self.batches = TrainBatches(settings, processes.rank, processes.world)
         student = first_student(settings, init_from)
         _check_sizes(settings.views, student.encoder.patch_size)
-        self.parts = TrainStep(student, settings, processes)
+        self.train_step = TrainStep(student, settings, processes)
         self.step = 0
         self.skipped: dict[str, str] = {}
         if processes.is_main:
@@ -93,10 +94,10 @@ class TrainRun:
         self.log: TrainLog | None = None
 
     def train(self) -> bool:
-        """Trains to the last step; False if the run was interrupted before, which loses nothing.
+        """Trains to the last step; returns False if the run was interrupted, which loses nothing.
 
         Raises:
-            NonFiniteLoss: the loss is no number any more.
+            NonFiniteLoss: the loss is no finite number any more.
         """
         for folder in self.batches.unreadable:
             self._say(f"could not look into {folder}")
@@ -108,7 +109,7 @@ class TrainRun:
             closing(self.batches.starting_at(self.step)) as batches,
         ):
             for samples in batches:
-                report = self.parts.learn(samples, self.step)
+                report = self.train_step.learn(samples, self.step)
                 self._note_skipped(samples)
                 self.step += 1
                 bar.advance(report.figures, self.settings.optimizer.batch_size)
@@ -148,7 +149,7 @@ class TrainRun:
         if self.step % run.log_every == 0 or self.step == 1 or last:
             self.log.write(self.step, {**figures, "images_per_second": rate})
         if self.step % run.panels_every == 0 or last:
-            self.log.picture(self.step, training_panel(self.parts.teacher, samples[:4]))
+            self.log.picture(self.step, training_panel(self.train_step.teacher, samples[:4]))
 
     def _note_skipped(self, samples: list[Sample]) -> None:
         for sample in samples:
@@ -160,12 +161,12 @@ class TrainRun:
 
     def _save(self) -> None:
         if self.processes.is_main:
-            save_model(self.folder, self.parts.teacher.model.state_dict(), self.settings)
+            save_model(self.folder, self.train_step.teacher.model.state_dict(), self.settings)
             state = {
                 "step": self.step,
                 "settings": to_plain(asdict(self.settings)),
-                "parts": self.parts.state_dict(),
-                "optimizer": self.parts.optimizer.state_dict(),
+                "parts": self.train_step.state_dict(),
+                "optimizer": self.train_step.optimizer.state_dict(),
                 "skipped": self.skipped,
             }
             save_checkpoint(self.folder, state)
@@ -174,8 +175,8 @@ class TrainRun:
     def _restore(self) -> None:
         saved = load_checkpoint(self.folder, self.processes.device)
         check_same(saved["settings"], to_plain(asdict(self.settings)))
-        load_states({"the run": (self.parts, saved["parts"])})
-        self.parts.optimizer.load_state_dict(saved["optimizer"])
+        load_states({"the run": (self.train_step, saved["parts"])})
+        self.train_step.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.skipped = saved["step"], saved["skipped"]
 
     def _say(self, text: str) -> None:
@@ -191,10 +192,10 @@ def _check_sizes(views: ViewSettings, patch: int) -> None:
 
 
 def first_student(settings: TrainSettings, init_from: Path | None = None) -> UniversalModel:
-    """The student before the first step: always the same for the same settings.
+    """Makes the student before the first step: always the same for the same settings.
 
     Args:
-        settings: of the run.
+        settings: settings of the training.
         init_from: folder of a trained model whose weights it takes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a frozen encoder gives for views, made once for each."""
+"""Caches tokens and segments of views that come again, for a frozen encoder."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -8,21 +8,21 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from segmentation.models.multi_scale_encoder import BlockTokens, MultiScaleEncoder
+from segmentation.models.multi_scale_encoder import MultiScaleEncoder, StageTokens
 from segmentation.teaching.teacher import TeacherSegments
 
 PhotoSegments = dict[str, TeacherSegments]
 
 
 class ViewCache:
-    """Remembers tokens and segments of views that come again, known by their pixels.
+    """Keeps the tokens and segments of views, by a hash of their pixels.
 
-    What is kept in half precision is rounded the first time too, so that a run that is continued sees what it saw
-    before; keys stay in float32.
+    What is kept in half precision is rounded on first use too, so that a resumed run sees the same values; keys stay in
+    float32.
 
     Args:
-        encoder: frozen.
-        keep: whether views come again; if not, nothing is remembered.
+        encoder: frozen encoder.
+        keep: whether views come again; if not, nothing is kept.
     """
 
     def __init__(self, encoder: MultiScaleEncoder, *, keep: bool) -> None:
@@ -33,38 +33,38 @@ class ViewCache:
     @torch.no_grad()
     def tokens(
         self, views: Sequence[UInt8[Tensor, "3 side side"]], pixels: Float[Tensor, "views 3 side side"]
-    ) -> BlockTokens:
-        """Tokens of views.
+    ) -> StageTokens:
+        """Encodes views, or looks them up.
 
         Args:
-            views: as they were cut.
-            pixels: the same in [0, 1], on the device of the encoder.
+            views: views as they were cut.
+            pixels: the same views in [0, 1], on the device of the encoder.
         """
-        names = [_name(view) for view in views]
+        names = [_hash(view) for view in views]
         found = {name: self._tokens[name] for name in names if name in self._tokens}
         for name, own in zip(names, pixels, strict=True):  # one at a time: the same values whatever they come with
             if name not in found:
-                made = self.encoder.block_tokens(own[None])
-                found[name] = [made.keys[0].cpu(), *(tokens[0].half().cpu() for tokens in made.intermediates)]
+                made = self.encoder.stage_tokens(own[None])
+                found[name] = [made.keys[0].cpu(), *(stage[0].half().cpu() for stage in made.stages)]
         if self.keep:
             self._tokens.update(found)
-        keys, *intermediates = (
+        keys, *stages = (
             torch.stack(column).to(pixels.device) for column in zip(*(found[name] for name in names), strict=True)
         )
-        return BlockTokens(keys, tuple(tokens.to(pixels.dtype) for tokens in intermediates))
+        return StageTokens(keys, tuple(stage.to(pixels.dtype) for stage in stages))
 
     def segments(
         self, views: Sequence[UInt8[Tensor, "3 side side"]], find: Callable[[int], PhotoSegments]
     ) -> list[PhotoSegments]:
-        """The teacher's segments of views.
+        """Finds the teacher's segments of views, or looks them up.
 
         Args:
-            views: as they were cut.
-            find: the segments of the view at a place.
+            views: views as they were cut.
+            find: finds the segments of the view at an index.
         """
         found = []
         for place, view in enumerate(views):
-            name = _name(view)
+            name = _hash(view)
             own = self._segments.get(name)
             if own is None:
                 own = {kind: replace(made, masks=made.masks.half()) for kind, made in find(place).items()}
@@ -74,5 +74,5 @@ class ViewCache:
         return found
 
 
-def _name(view: Tensor) -> bytes:
+def _hash(view: Tensor) -> bytes:
     return hashlib.blake2b(view.numpy().tobytes(), digest_size=16).digest()

@@ -3,16 +3,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.commands.predict.samples import scene, write_model
+from tests.commands.predict.samples import scene
 
 SIZES = {"a.png": (60, 90), "b.png": (97, 41), "sub/a.png": (50, 50)}
-
-
-@pytest.fixture(scope="package")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_model(folder)
-    return folder
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from segmentation.prediction.queries import QueryMasks, query_score
-from segmentation.prediction.query_segments import query_segments
+from segmentation.prediction.queries import QueryMasks, query_score, query_segments
 from segmentation.segments.pixel_masks import GuidedFilter
 from segmentation.segments.segment import Segment
 from tests.commands.predict.samples import large, random_found

@@ -7,9 +7,9 @@ from graphpool import OnlineAgglomerativePooling, grid_graph
 from segmentation.config import load_preset
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.queries import predicted_masks
-from segmentation.prediction.snap import nearest_segments, snap_level, snapped_masks
-from segmentation.segments.grouping import pooled_photos
-from segmentation.segments.soft_masks import soft_masks
+from segmentation.prediction.snap import snap_level, snap_to_segments, snap_to_supernodes
+from segmentation.segments.grouping import group_tokens
+from segmentation.segments.pixel_masks import soft_masks
 from tests.commands.predict.samples import tiny_settings
 from tests.segmentation.segments.samples import unit_tokens
 
@@ -32,44 +32,48 @@ def test_supernode_by_supernode(grid: tuple[int, int], seed: int) -> None:
     torch.manual_seed(seed)
     shares, tokens = torch.rand(4, *grid), unit_tokens(grid[0] * grid[1])
     supernodes = 3 * torch.randint(4, grid) + 17  # numbered through a batch, with gaps
-    torch.testing.assert_close(snapped_masks(shares, supernodes, tokens), literal(shares, supernodes, tokens))
+    torch.testing.assert_close(snap_to_supernodes(shares, supernodes, tokens), literal(shares, supernodes, tokens))
 
 
 def test_a_supernode_is_inside_or_outside() -> None:
     shares, tokens, supernodes = torch.rand(6, 8, 8), unit_tokens(64), torch.randint(9, (8, 8))
-    inside = snapped_masks(shares, supernodes, tokens) > 0.5
+    inside = snap_to_supernodes(shares, supernodes, tokens) > 0.5
     for supernode in range(9):
         own = inside[:, supernodes == supernode]
         assert (own.all(1) | ~own.any(1)).all()
 
 
 def test_no_masks() -> None:
-    assert snapped_masks(torch.zeros(0, 3, 4), torch.zeros(3, 4, dtype=torch.long), unit_tokens(12)).shape == (0, 3, 4)
+    assert snap_to_supernodes(torch.zeros(0, 3, 4), torch.zeros(3, 4, dtype=torch.long), unit_tokens(12)).shape == (
+        0,
+        3,
+        4,
+    )
 
 
 @pytest.mark.parametrize(("snap", "levels"), [(0.9, 1), (0.95, 1), (0.85, 1), (0.8, 2), (0.1, 4), (None, 4)])
 def test_supernodes_are_those_of_the_level_of_each_photo_alone(snap: float | None, levels: int) -> None:
     settings = load_preset("scenes", thresholds=(0.9, 0.8, 0.5, 0.2), snap=snap)
     keys = torch.randn(3, 1, 6).expand(3, 35, 6) + 0.7 * F.interpolate(torch.randn(3, 6, 9), 35).transpose(1, 2)
-    together = pooled_photos(keys, (5, 7), settings)
+    together = group_tokens(keys, [(5, 7)] * len(keys), settings)
     assert len(together) == 3
     pool = OnlineAgglomerativePooling(
         settings.thresholds[:levels], 1.0, min_area=1, semantic=False, features="mean", center="graph"
     )
     for own, photo in zip(together, keys, strict=True):
         alone = pool(photo, grid_graph(5, 7)).levels[-1].instance.cluster
-        assert torch.equal(own["instance"].labels[snap_level(settings)].flatten(), alone)
+        assert torch.equal(own.candidates["instance"].labels[snap_level(settings)].flatten(), alone)
 
 
 def test_segments_are_those_of_every_level() -> None:
     settings = load_preset("scenes", thresholds=(0.9, 0.6, 0.3), min_area=2)
     keys = torch.randn(2, 1, 6) + 0.7 * F.interpolate(torch.randn(2, 6, 9), 35).transpose(1, 2)
-    for own, photo in zip(pooled_photos(keys, (5, 7), settings), keys, strict=True):
+    for own, photo in zip(group_tokens(keys, [(5, 7)] * len(keys), settings), keys, strict=True):
         hierarchy = OnlineAgglomerativePooling(
             settings.thresholds, 1.0, min_area=2, features="mean", center="graph", semantic=True
         )(photo, grid_graph(5, 7))
-        assert list(own) == ["instance", "semantic"]
-        for kind, candidates in own.items():
+        assert list(own.candidates) == ["instance", "semantic"]
+        for kind, candidates in own.candidates.items():
             partitions = [getattr(level, kind) for level in hierarchy.levels]
             expected = {
                 tuple((level.cluster == supernode).tolist())
@@ -83,11 +87,11 @@ def test_segments_are_those_of_every_level() -> None:
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.4, 0.7, 1.0])
-def test_nearest_segments_one_by_one(overlap: float) -> None:
+def test_snap_to_segments_one_by_one(overlap: float) -> None:
     shares, tokens = F.interpolate(torch.rand(1, 9, 3, 3), (6, 8), mode="bilinear")[0], unit_tokens(48)
     segments = F.interpolate(torch.rand(1, 7, 3, 3), (6, 8), mode="bilinear")[0] > 0.5
     segments = segments[segments.flatten(1).any(1)]
-    found = nearest_segments(shares, segments, tokens, overlap)
+    found = snap_to_segments(shares, segments, tokens, overlap)
     for before, after in zip(shares, found, strict=True):
         ious = [float(((before > 0.5) & own).sum() / ((before > 0.5) | own).sum()) for own in segments]
         best = max(range(len(ious)), key=ious.__getitem__)
@@ -97,8 +101,8 @@ def test_nearest_segments_one_by_one(overlap: float) -> None:
 
 def test_nearest_of_nothing() -> None:
     shares, none = torch.rand(2, 3, 4), torch.zeros(0, 3, 4, dtype=torch.bool)
-    assert nearest_segments(shares, none, unit_tokens(12), 0.4) is shares
-    assert len(nearest_segments(shares[:0], none, unit_tokens(12), 0.4)) == 0
+    assert snap_to_segments(shares, none, unit_tokens(12), 0.4) is shares
+    assert len(snap_to_segments(shares[:0], none, unit_tokens(12), 0.4)) == 0
 
 
 def test_what_a_model_finds_is_snapped() -> None:
@@ -106,10 +110,10 @@ def test_what_a_model_finds_is_snapped() -> None:
     snapped = tiny_settings("masks.snap=0.5", "masks.snap_overlap=null")
     model, pixels = UniversalModel(plain).eval(), torch.rand(2, 3, 48, 72)
     with torch.no_grad():
-        pooled = pooled_photos(model(pixels).keys, (6, 9), snapped.masks)
+        pooled = group_tokens(model(pixels).keys, [(6, 9)] * len(model(pixels).keys), snapped.masks)
     before, after = predicted_masks(model, pixels, plain), predicted_masks(model, pixels, snapped)
     for raw, own, photo, keys in zip(before, after, pooled, model(pixels).keys.detach(), strict=True):
-        labels = photo["instance"].labels[snap_level(snapped.masks)]
+        labels = photo.candidates["instance"].labels[snap_level(snapped.masks)]
         shares = F.adaptive_avg_pool2d(raw.logits.sigmoid()[None], (6, 9))[0]
         tokens = F.normalize(keys - keys.mean(0), dim=1)
         torch.testing.assert_close(
@@ -128,10 +132,12 @@ def test_what_a_model_finds_becomes_segments() -> None:
     with torch.no_grad():
         keys = model(pixels).keys
     before, after = predicted_masks(model, pixels, without), predicted_masks(model, pixels, with_them)
-    for raw, own, photo, of_photo in zip(before, after, pooled_photos(keys, (6, 9), without.masks), keys, strict=True):
+    for raw, own, photo, of_photo in zip(
+        before, after, group_tokens(keys, [(6, 9)] * len(keys), without.masks), keys, strict=True
+    ):
         tokens = F.normalize(of_photo - of_photo.mean(0), dim=1)
         expected = [
-            nearest_segments(raw.logits[raw.of_kind(kind)].sigmoid(), photo[kind].masks, tokens, 0.1)
+            snap_to_segments(raw.logits[raw.of_kind(kind)].sigmoid(), photo.candidates[kind].masks, tokens, 0.1)
             for kind in ("instance", "semantic")
         ]
         torch.testing.assert_close(

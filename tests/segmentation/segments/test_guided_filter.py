@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from segmentation.segments.pixel_masks import GuidedFilter, filter_by_photo, pixel_masks
-from segmentation.segments.soft_masks import soft_masks
+from segmentation.segments.pixel_masks import GuidedFilter, filter_by_photo, pixel_masks, soft_masks
 from tests.segmentation.segments.samples import random_masks, random_photo, unit_tokens
 
 Image = NDArray[np.float64]

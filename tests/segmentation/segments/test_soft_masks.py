@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segmentation.segments.soft_masks import mean_tokens, soft_masks, surroundings
+from segmentation.segments.pixel_masks import mean_tokens, soft_masks, surroundings
 from tests.segmentation.segments.samples import random_masks, unit_tokens
 
 GRIDS = [(6, 8), (1, 9), (7, 1), (1, 1), (2, 2)]

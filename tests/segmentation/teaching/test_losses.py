@@ -8,7 +8,7 @@ from transformers.models.mask2former import modeling_mask2former as mask2former
 
 from segmentation.teaching.collapse import Centering
 from segmentation.teaching.loss import cross_entropy_loss, dice_loss, distillation_loss, objectness_loss
-from segmentation.teaching.matching import at_points, random_points, uncertain_points
+from segmentation.teaching.matching import random_points, sample_points, uncertain_points
 
 
 @pytest.fixture
@@ -48,20 +48,20 @@ def test_centering_follows_its_formula():
         found = centering(logits, 0.04)
         wanted = torch.exp((logits - center) / 0.04)
         assert torch.allclose(found, wanted / wanted.sum(1, keepdim=True), atol=1e-5)
-        centering.see(logits.mean(0))
+        centering.update(logits.mean(0))
         center = 0.9 * center + 0.1 * logits.mean(0)
     assert torch.allclose(centering.center, center, atol=1e-6)
 
 
 def test_without_momentum_nothing_is_centred():
     centering = Centering(3, momentum=None)
-    centering.see(torch.ones(3))
+    centering.update(torch.ones(3))
     assert not centering.center.any()
 
 
 def test_points_are_read_as_transformers_reads_them():
     maps, points = torch.randn(2, 3, 7, 9), torch.rand(2, 11, 2)
-    assert torch.allclose(at_points(maps, points), mask2former.sample_point(maps, points, align_corners=False))
+    assert torch.allclose(sample_points(maps, points), mask2former.sample_point(maps, points, align_corners=False))
 
 
 def test_uncertain_points_are_the_least_certain():

@@ -12,7 +12,7 @@ def watch(probabilities, steps=3 * PATIENCE, clusters=32):
     found = []
     for step in range(steps):
         p = probabilities(step)
-        found.append(monitor.see(p.mean(0), float(entropies(p).mean())))
+        found.append(monitor.update(p.mean(0), float(entropies(p).mean())))
     return monitor, [warning for warning in found if warning is not None]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from segmentation.teaching.targets import SAME, Crop, crop_masks, kept_segments, labels_at
+from segmentation.teaching.targets import SAME, Crop, crop_masks, labels_at, visible_segments
 from segmentation.teaching.teacher import TeacherSegments
 
 
@@ -54,7 +54,7 @@ def test_labels_at_points(seed):
     crop, masks = random_crop(rng, 32), blobs(rng, 4, 16)
     points = torch.tensor(rng.random((50, 2)), dtype=torch.float32)
     found = labels_at(torch.tensor(masks, dtype=torch.float64), crop, points)
-    places = crop.place(points).double().tolist()
+    places = crop.to_global(points).double().tolist()
     wanted = [[float(literal_label(mask, x, y)) for x, y in places] for mask in masks]
     assert (found.numpy() != np.array(wanted)).mean() < 0.01  # points on an edge in fp32
 
@@ -67,7 +67,7 @@ def test_a_flipped_view_shows_the_mirror_image():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_kept_segments_by_brute_force(seed):
+def test_visible_segments_by_brute_force(seed):
     rng = np.random.default_rng(seed)
     masks = blobs(rng, 12, 24)
     masks[6] = np.maximum(masks[6], masks[5])
@@ -76,7 +76,7 @@ def test_kept_segments_by_brute_force(seed):
     crop = random_crop(rng, 40)
     tensor = torch.tensor(masks, dtype=torch.float32)
     segments = TeacherSegments(tensor, torch.linspace(1, 0.5, 12), torch.zeros(12, 3), torch.zeros(12, 1).bool())
-    kept = kept_segments(segments, crop, min_share=0.02).tolist()
+    kept = visible_segments(segments, crop, min_share=0.02).tolist()
     cropped = crop_masks(tensor, crop).bool().flatten(1).numpy()
     box = crop.box.numpy()
     share = float(np.prod(box[2:] - box[:2]))

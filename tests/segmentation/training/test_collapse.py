@@ -11,7 +11,7 @@ def warned(folder: Path, *changes: str) -> tuple[str, int]:
     """What a run says, and the step after which it collapsed (or that it ended with)."""
     quiet = "run={scenes: 400, save_every: 1000, log_every: 20}"
     run = start(tiny(f"optimizer={{steps: {STEPS}, warmup: 20}}", quiet, *changes), folder)
-    learn = run.parts.learn
+    learn = run.train_step.learn
 
     def until_it_warns(samples, step):
         report = learn(samples, step)
@@ -19,7 +19,7 @@ def warned(folder: Path, *changes: str) -> tuple[str, int]:
             run.limit = 1e-9  # has told what it is here for
         return report
 
-    run.parts.learn = until_it_warns
+    run.train_step.learn = until_it_warns
     run.train()
     return said(run), run.step
 

@@ -53,18 +53,12 @@ def test_each_knows_its_place(seen: list[dict[str, Any]]) -> None:
     assert [(own["rank"], own["world"], own["main"]) for own in seen] == [(0, 2, True), (1, 2, False)]
 
 
-def test_sums_gathers_and_agrees(seen: list[dict[str, Any]]) -> None:
+def test_sums_and_agrees(seen: list[dict[str, Any]]) -> None:
     for rank, own in enumerate(seen):
         assert own["sum"] == [3.0, 30.0]
         assert own["values"] == [1.0 + rank, 10.0 + 10 * rank]
         assert own["count"] == 2**41 + 1
         assert own["agree"] == [False, True, True, True]
-        assert own["gathered"] == [{"rank": 0}, {"rank": 1}]
-
-
-def test_state_is_that_of_the_first(seen: list[dict[str, Any]]) -> None:
-    expected = {name: tensor.tolist() for name, tensor in network(seed=0).state_dict().items()}
-    assert seen[0]["state"] == seen[1]["state"] == expected
 
 
 def test_gradients_are_those_of_the_whole_batch(seen: list[dict[str, Any]]) -> None:
@@ -80,14 +74,14 @@ def test_gradients_are_those_of_the_whole_batch(seen: list[dict[str, Any]]) -> N
             torch.testing.assert_close(torch.tensor(found, dtype=parameter.dtype), parameter.grad)
 
 
-def test_large_networks_go_in_several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_networks_go_in_several_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
     monkeypatch.setattr("segmentation.training.distributed._BUCKET", 20)
     monkeypatch.setattr("torch.distributed.all_reduce", lambda tensor: (sent.append(tensor.numel()), tensor.mul_(2)))
     layers = network(seed=0)
     loss(layers, inputs()[0], sometimes=True).backward()
     before = {name: own.grad.clone() for name, own in layers.named_parameters() if own.grad is not None}
-    Processes(torch.device("cpu"), 0, 2).average_gradients(layers.parameters())
+    Processes(torch.device("cpu"), 0, 2).sum_gradients(layers.parameters())
     assert sent == [20 + 1, 4 + 1, 12 + 3 + 2, 4 + 2 + 4 + 1 + 4]  # with a flag for each parameter
     for name, gradient in before.items():
         torch.testing.assert_close(layers.get_parameter(name).grad, 2 * gradient)
@@ -99,8 +93,7 @@ def test_alone_without_torchrun(environment: pytest.MonkeyPatch) -> None:
     values = torch.randn(3)
     assert alone.sum(values) is values
     layers = network(seed=1)
-    alone.average_gradients(layers.parameters())
-    alone.broadcast_state(layers)
+    alone.sum_gradients(layers.parameters())
     alone.barrier()
     alone.close()
     assert not torch.distributed.is_initialized()

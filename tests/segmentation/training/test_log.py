@@ -20,8 +20,8 @@ def picture(shade: int) -> np.ndarray:
     return np.full((6, 9, 3), shade, dtype=np.uint8)
 
 
-def log_steps(folder: Path, steps: range, resume_step: int | None = None, tensorboard: bool = False) -> None:
-    with TrainLog(folder, resume_step=resume_step, tensorboard=tensorboard) as log:
+def log_steps(folder: Path, steps: range, resume_step: int | None = None) -> None:
+    with TrainLog(folder, resume_step=resume_step) as log:
         for step in steps:
             log.write(step, {"loss": float(step)})
             log.picture(step, picture(step))
@@ -29,7 +29,7 @@ def log_steps(folder: Path, steps: range, resume_step: int | None = None, tensor
 
 def test_a_line_has_six_digits_and_is_json(tmp_path: Path) -> None:
     figures = {"loss": 1.23456789, "lr": 1.23456789e-7, "count": 12345678, "none": float("nan"), "much": -float("inf")}
-    with TrainLog(tmp_path, resume_step=None, tensorboard=False) as log:
+    with TrainLog(tmp_path, resume_step=None) as log:
         log.write(3, figures)
         written = json.loads((tmp_path / "log.jsonl").read_text())  # before it is closed
     assert written == {"step": 3, "loss": 1.23457, "lr": 1.23457e-7, "count": 12345678, "none": None, "much": None}
@@ -49,7 +49,7 @@ def test_a_resumed_run_has_every_step_once(tmp_path: Path) -> None:
     assert steps_of(tmp_path) == list(range(1, 12))
     pictures = sorted(path.name for path in (tmp_path / "panels").iterdir())
     assert pictures == [*(f"{step:06d}.png" for step in range(1, 12)), "notes.png"]
-    TrainLog(tmp_path, resume_step=4, tensorboard=False).close()
+    TrainLog(tmp_path, resume_step=4).close()
     assert steps_of(tmp_path) == [1, 2, 3]
     assert not (tmp_path / "panels" / "000004.png").exists()
 
@@ -81,7 +81,7 @@ def test_without_tensorboard_one_line_says_so(
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with caplog.at_level(logging.WARNING):
-        log_steps(tmp_path, range(2), tensorboard=True)
+        log_steps(tmp_path, range(2))
     assert [record.message for record in caplog.records] == [
         "no TensorBoard files: pip install 'graphpool[train]' for them"
     ]
@@ -94,11 +94,11 @@ def test_tensorboard_gets_every_step_once(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="needs tensorboard (extra 'train')")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    log_steps(tmp_path, range(1, 8), tensorboard=True)
-    log_steps(tmp_path, range(5, 10), resume_step=5, tensorboard=True)
+    log_steps(tmp_path, range(1, 8))
+    log_steps(tmp_path, range(5, 10), resume_step=5)
     events = EventAccumulator(str(tmp_path / "tensorboard"), {"images": 0}).Reload()  # all of them
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(step, step) for step in range(1, 10)]
     assert [event.step for event in events.Images("panel")] == list(range(1, 10))
-    log_steps(tmp_path, range(20, 21), tensorboard=True)
+    log_steps(tmp_path, range(20, 21))
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [20]

@@ -19,29 +19,29 @@ from tests.segmentation.training.tiny import differences, results, start, tiny
 )
 def test_the_run_stops_as_it_was(broken: str, said: str, tmp_path: Path) -> None:
     run = start(tiny("run={save_every: 2, scenes: 400}"), tmp_path)
-    learn = run.parts.learn
+    learn = run.train_step.learn
     before, names = {}, []
 
     def breaks(samples, step):
         if step == 2:
-            network = run.parts.student
+            network = run.train_step.student
             if broken == "gradient":
                 network.query_projection.weight.register_hook(lambda gradient: gradient / 0)
             else:
                 network.get_parameter(broken).data.fill_(float("nan"))
-            before["optimizer"] = run.parts.optimizer.state_dict()["state"]
-            before["parts"] = {name: own.nan_to_num() for name, own in run.parts.state_dict().items()}
+            before["optimizer"] = run.train_step.optimizer.state_dict()["state"]
+            before["parts"] = {name: own.nan_to_num() for name, own in run.train_step.state_dict().items()}
             names[:] = [sample.name for sample in samples]
         return learn(samples, step)
 
-    run.parts.learn = breaks
+    run.train_step.learn = breaks
     message = re.escape(f"step 3: {said}; photos of the batch: ")
     with pytest.raises(NonFiniteLoss, match=f"^{message}scene-") as error:
         run.train()
     assert str(error.value).endswith(": " + ", ".join(names))
-    after = {name: own.nan_to_num() for name, own in run.parts.state_dict().items()}
+    after = {name: own.nan_to_num() for name, own in run.train_step.state_dict().items()}
     assert differences(before["parts"], after) == []
-    assert differences(before["optimizer"], run.parts.optimizer.state_dict()["state"]) == []
+    assert differences(before["optimizer"], run.train_step.optimizer.state_dict()["state"]) == []
     assert run.step == 2
     left = results(tmp_path)
     assert left["checkpoint"]["step"] == 2

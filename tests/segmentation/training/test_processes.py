@@ -1,4 +1,4 @@
-"""A batch shared by two processes, or taken in two parts, teaches what the whole batch teaches."""
+"""A batch shared by two processes, or taken in two micro-batches, teaches what the whole batch teaches."""
 
 import os
 import subprocess
@@ -60,10 +60,10 @@ def test_two_processes(folder: Path, alone: dict[str, Any]) -> None:
     check_alike(results(folder / "two"), alone)
 
 
-def test_two_parts(folder: Path, alone: dict[str, Any]) -> None:
+def test_two_micro_batches(folder: Path, alone: dict[str, Any]) -> None:
     settings = replace(SETTINGS, optimizer=replace(SETTINGS.optimizer, accumulate=2))
-    assert start(settings, folder / "parts").train()
-    check_alike(results(folder / "parts"), alone)
+    assert start(settings, folder / "micro_batches").train()
+    check_alike(results(folder / "micro_batches"), alone)
 
 
 def test_what_one_process_hears_stops_both(folder: Path) -> None:

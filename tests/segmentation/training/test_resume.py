@@ -18,7 +18,7 @@ class Crash(Exception):
 
 def during(run: TrainRun, step: int, happens: Any) -> TrainRun:
     """Lets something happen in the course of a step, counted from 1."""
-    learn = run.parts.learn
+    learn = run.train_step.learn
 
     def interrupted(samples: Any, index: int) -> Any:
         report = learn(samples, index)
@@ -26,7 +26,7 @@ def during(run: TrainRun, step: int, happens: Any) -> TrainRun:
             happens()
         return report
 
-    run.parts.learn = interrupted  # type: ignore[method-assign]
+    run.train_step.learn = interrupted  # type: ignore[method-assign]
     return run
 
 

@@ -30,14 +30,14 @@ SETTINGS = tiny(
 def train(folder: Path, processes: Processes, *, stopped_after: int = 0, resume: bool = False) -> bool:
     with (folder.parent / f"{folder.name}-{processes.rank}-{resume}.txt").open("w") as output:
         run = TrainRun(SETTINGS, folder, processes, Console(file=output, width=200), resume=resume)
-        learn = run.parts.learn
+        learn = run.train_step.learn
 
         def interrupted(samples: Any, step: int) -> Any:
             if step + 1 == stopped_after:
                 os.kill(os.getpid(), signal.SIGTERM)
             return learn(samples, step)
 
-        run.parts.learn = interrupted  # type: ignore[method-assign]
+        run.train_step.learn = interrupted  # type: ignore[method-assign]
         return run.train()
 
 

@@ -1,4 +1,4 @@
-"""Parts of a batch that are worked on at the same time teach, bit for bit, what they teach one after the other."""
+"""Micro-batches in several threads give, bit for bit, what they give one after the other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from torch import nn
 
 from segmentation.training import step as step_module
 from segmentation.training.batches import TrainBatches
-from segmentation.training.part_threads import PartThreads
+from segmentation.training.micro_batch_threads import MicroBatchThreads
 from segmentation.training.run import first_student
 from segmentation.training.step import TrainStep
 from tests.segmentation.training.tiny import ALONE, FROZEN, WINDOWS, differences, tiny
@@ -22,7 +22,7 @@ def test_threads_change_nothing(changes: tuple[str, ...], monkeypatch: pytest.Mo
     for threads in (1, 2, 5):
         monkeypatch.setattr(step_module.torch, "get_num_threads", lambda threads=threads: threads)
         step = TrainStep(first_student(settings), settings, ALONE)
-        assert (step.part_threads.pool is None) == (threads == 1)
+        assert (step.threads.pool is None) == (threads == 1)
         reports = [step.learn(samples, index) for index, samples in enumerate(TrainBatches(settings).starting_at(0))]
         made.append({"state": step.state_dict(), "figures": [report.figures for report in reports]})
     assert len(made[0]["figures"]) == 3
@@ -44,8 +44,8 @@ def test_gradients_are_added_to_those_that_are_there(threads: int) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)).requires_grad_(True)
     model[0].requires_grad_(False)
     squared(8.0)(model)
-    parts = PartThreads(model, threads)
-    losses = parts.backward([squared(float(2**power)) for power in range(3)])
+    pool = MicroBatchThreads(model, threads)
+    losses = pool.backward([squared(float(2**power)) for power in range(3)])
     found = model[1].weight.grad
     assert model[0].weight.grad is None
     model.zero_grad()
@@ -56,10 +56,10 @@ def test_gradients_are_added_to_those_that_are_there(threads: int) -> None:
 
 def test_weights_that_change_are_seen_by_all_threads() -> None:
     model = nn.Linear(2, 1)
-    parts = PartThreads(model, 2)
+    pool = MicroBatchThreads(model, 2)
     with torch.no_grad():
         model.weight.fill_(3.0)
-    assert parts.backward([lambda own: own.weight.sum().item()] * 4) == [6.0] * 4
+    assert pool.backward([lambda own: own.weight.sum().item()] * 4) == [6.0] * 4
 
 
 def test_an_error_in_a_part_is_raised_and_leaves_no_gradients_behind() -> None:
@@ -69,8 +69,8 @@ def test_an_error_in_a_part_is_raised_and_leaves_no_gradients_behind() -> None:
         squared(1.0)(own)
         raise ArithmeticError("no number")
 
-    parts = PartThreads(model, 2)
+    pool = MicroBatchThreads(model, 2)
     with pytest.raises(ArithmeticError, match="no number"):
-        parts.backward([fail])
-    parts.backward([squared(0.0)] * 4)
+        pool.backward([fail])
+    pool.backward([squared(0.0)] * 4)
     assert not model.weight.grad.any()
