@@ -175,7 +175,7 @@ class NamedClusters:
         ValueError: the mapping has a cluster that the model does not have, or says thing and stuff of one name.
 
     Example:
-        >>> from segmentation.evaluation.metrics.mapping import read_mapping
+        >>> from segmentation.prediction.clusters import read_mapping
         >>> rows = {"1": {"name": "sky", "kind": "stuff"}, "3": {"name": "sky"}}
         >>> NamedClusters(4, read_mapping({"clusters": rows})).same
         (0, 1, 2, 1)

@@ -12,9 +12,8 @@ from segmentation.base.device import choose_device, choose_dtype
 from segmentation.base.stage_costs import StageCosts
 from segmentation.config import MaskSettings, load_preset
 from segmentation.config.masks import KINDS
-
 from segmentation.data.model_input import Photo, photo_arrays, resize_photo, token_grid
-from segmentation.models.encoder import TokenEncoder, encode_photos
+from segmentation.models.encoder import TokenEncoder
 from segmentation.segments.grouping import GroupedTokens, group_tokens
 from segmentation.segments.score import Cues
 from segmentation.segments.segment import PhotoMasks, Segment
@@ -107,7 +106,7 @@ class PseudoMasker:
                 resize_photo(photo, rows * patch, columns * patch).to(self.device, self.dtype)
                 for photo, (rows, columns) in zip(photos, self._grids(photos), strict=True)
             ]
-            return encode_photos(self.encoder, pixels)
+            return self.encoder.encode_photos(pixels)
 
     @torch.inference_mode()
     def find(self, photos: Sequence[NDArray[np.uint8]], keys: Sequence[Tensor]) -> list[PhotoMasks]:

@@ -13,7 +13,7 @@ from segmentation.base.stage_costs import StageCosts
 from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample
 from segmentation.data.windows import Window, crop_pixels, crop_tokens
-from segmentation.models.multi_scale_encoder import StageTokens
+from segmentation.models.multi_scale_encoder import BlockTokens
 from segmentation.models.universal_model import UniversalModel
 from segmentation.teaching.collapse import Centering, CollapseMonitor, entropies
 from segmentation.teaching.loss import TERMS, Criterion
@@ -187,7 +187,7 @@ class TrainStep(nn.Module):
                 logit_sum, cluster_sum, *instance_sums = torch.tensor(sums[:-3], device=logits.device).view(4, -1)
                 self.centering.update(logit_sum / num_segments)
                 warning = self.monitor.update(cluster_sum / num_segments, entropy / num_segments)
-                self.teacher.model.thingness.see(*instance_sums)
+                self.teacher.model.thingness.update(*instance_sums)
         targets = iter(map(PhotoTargets, flat, clusters.split([len(own.scores) for own in flat])))
         nested = [[{kind: next(targets) for kind in photo} for photo in micro_batch] for micro_batch in segments]
         figures = {"segments": num_segments / num_photos, **self.monitor.figures()}
@@ -217,11 +217,11 @@ class TrainStep(nn.Module):
         """Adds the gradients of a group of views; returns the sums of its terms, overlap and agreement."""
         pixels = self._pixels(group.pixels).flatten(0, 1)
         with self._stage("student"):
-            tokens: StageTokens | None = None
+            tokens: BlockTokens | None = None
             if self.cache is not None:
                 cached = self.cache.tokens([view for views in group.pixels for view in views], pixels)
-                stages = tuple(crop_tokens(group.windows, stage) for stage in cached.stages)
-                tokens = StageTokens(crop_tokens(group.windows, cached.keys), stages)
+                intermediates = tuple(crop_tokens(group.windows, own) for own in cached.intermediates)
+                tokens = BlockTokens(crop_tokens(group.windows, cached.keys), intermediates)
             with self._autocast():
                 output = student(crop_pixels(group.windows, pixels), tokens)
         with self._stage("match and loss"):

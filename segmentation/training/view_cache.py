@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from segmentation.models.multi_scale_encoder import MultiScaleEncoder, StageTokens
+from segmentation.models.multi_scale_encoder import BlockTokens, MultiScaleEncoder
 from segmentation.teaching.teacher import TeacherSegments
 
 PhotoSegments = dict[str, TeacherSegments]
@@ -33,7 +33,7 @@ class ViewCache:
     @torch.no_grad()
     def tokens(
         self, views: Sequence[UInt8[Tensor, "3 side side"]], pixels: Float[Tensor, "views 3 side side"]
-    ) -> StageTokens:
+    ) -> BlockTokens:
         """Encodes views, or looks them up.
 
         Args:
@@ -44,14 +44,14 @@ class ViewCache:
         found = {name: self._tokens[name] for name in names if name in self._tokens}
         for name, own in zip(names, pixels, strict=True):  # one at a time: the same values whatever they come with
             if name not in found:
-                made = self.encoder.stage_tokens(own[None])
-                found[name] = [made.keys[0].cpu(), *(stage[0].half().cpu() for stage in made.stages)]
+                made = self.encoder.block_tokens(own[None])
+                found[name] = [made.keys[0].cpu(), *(tokens[0].half().cpu() for tokens in made.intermediates)]
         if self.keep:
             self._tokens.update(found)
-        keys, *stages = (
+        keys, *intermediates = (
             torch.stack(column).to(pixels.device) for column in zip(*(found[name] for name in names), strict=True)
         )
-        return StageTokens(keys, tuple(stage.to(pixels.dtype) for stage in stages))
+        return BlockTokens(keys, tuple(tokens.to(pixels.dtype) for tokens in intermediates))
 
     def segments(
         self, views: Sequence[UInt8[Tensor, "3 side side"]], find: Callable[[int], PhotoSegments]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from segmentation.models.files import SETTINGS
+from segmentation.models.files import SETTINGS_FILE
 from segmentation.models.universal_model import UniversalModel
 from segmentation.training.checkpoint import CHECKPOINT, load_checkpoint
 from tests.segmentation.training.tiny import start, tiny
@@ -26,7 +26,7 @@ MOST_STEPS = 3  # of a life
 
 def live(folder: Path, learned: int) -> None:
     """Trains, or goes on, to the end; a byte into the pipe for each step."""
-    run = start(SETTINGS_OF_BOTH, folder, resume=(folder / SETTINGS).exists())
+    run = start(SETTINGS_OF_BOTH, folder, resume=(folder / SETTINGS_FILE).exists())
     learn = run.train_step.learn
 
     def tell(samples: Any, step: int) -> Any:
