@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool import MergeTree, OnlineAgglomerativePooling, Partition, grid_graph
-from graphpool.batch_layout import Layout
 from graphpool.affinity_state import unit_tokens
+from graphpool.batch_layout import Layout
 from segmentation.config.masks import MaskSettings
 
 Grid = tuple[int, int]  # rows and columns of tokens
