@@ -11,11 +11,10 @@ from segmentation.base.wording import counted
 from segmentation.evaluation.flow import Report, finish, located_predictions, note_part, with_data
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.mapping import MOST
-from segmentation.evaluation.metrics.panoptic_fit import PhotoSegments, cluster_pixels
+from segmentation.evaluation.metrics.panoptic_maps import PhotoSegments, count_cluster_pixels
 from segmentation.evaluation.metrics.parallel import choose_workers
-from segmentation.evaluation.metrics.predicted_maps import find_maps
-from segmentation.evaluation.metrics.predicted_segments import read_segments
-from segmentation.evaluation.metrics.semantic_maps import PhotoMaps, count_pixels, fit_pixel_mapping
+from segmentation.evaluation.metrics.predicted_maps import find_label_maps, read_predicted_panoptic
+from segmentation.evaluation.metrics.semantic_maps import PhotoMap, count_pixels, fit_pixel_mapping
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
 from segmentation.evaluation.request import Request
 from segmentation.evaluation.tables import mapping_line, percent, show
@@ -69,16 +68,16 @@ def _mapping(request: Request, truths: dict[str, Any], predictions: Path) -> Map
     fitted = 0
     if "semantic" in truths:
         semantic: SemanticTruth = truths["semantic"]
-        maps = find_maps(predictions, [photo.name for photo in semantic.photos], semantic.key)
-        own = [PhotoMaps(photo, maps.file_of.get(photo.name)) for photo in plan.split(semantic.photos)[0]]
+        maps = find_label_maps(predictions, [photo.name for photo in semantic.photos], semantic.key)
+        own = [PhotoMap(photo, maps.file_of.get(photo.name)) for photo in plan.split(semantic.photos)[0]]
         parts.append(count_pixels(semantic.classes, "clusters", MOST, None, own))
         classes, fitted = semantic.classes, len(own)
     if "panoptic" in truths:
         panoptic: PanopticTruth = truths["panoptic"]
         names = {photo.image_id: photo.name for photo in panoptic.photos}
-        segments = read_segments(predictions, None, names, clusters=True)
+        segments = read_predicted_panoptic(predictions, None, names, clusters=True)
         chosen = [PhotoSegments(photo, segments.maps.get(photo.image_id)) for photo in plan.split(panoptic.photos)[0]]
-        parts.append(cluster_pixels(panoptic.classes, segments, chosen, workers=workers))
+        parts.append(count_cluster_pixels(panoptic.classes, segments, chosen, workers=workers))
         classes, fitted = panoptic.classes, len(chosen)
     for part in parts[1:]:
         parts[0].merge(part)

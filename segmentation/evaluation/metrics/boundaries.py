@@ -1,7 +1,7 @@
-"""Boundaries of regions against those that people drew, as BSDS500 scores them."""
+"""Compares boundaries of regions with those that people drew, as BSDS500 does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer, UInt8
@@ -12,20 +12,20 @@ from scipy.spatial import cKDTree
 from graphpool.checks import check_number
 from segmentation.evaluation.metrics.regions import number_regions
 
-# the eight neighbours, (row, column), anticlockwise from the right: x1 ... x8 of Guo and Hall
-_AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
+# (row, column) of the eight neighbours, anticlockwise from the right: x1 ... x8 of Guo and Hall
+_NEIGHBOURS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 BSDS_TOLERANCE = 0.0075
 
 
 def region_boundaries(labels: Integer[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """Boundaries of the regions of a label map, thinned to one pixel.
+    """Finds the boundaries of the regions of a label map, thinned to one pixel.
 
     A pixel is at a boundary if it and its neighbours to the right, below, and below to the right are not all of one
     region; then the boundaries are thinned (Guo and Hall, "Parallel Thinning with Two-Subiteration Algorithms", 1989)
-    until nothing changes. This makes the ``Boundaries`` of BSDS500's files of their ``Segmentation``, pixel by pixel.
+    until nothing changes. BSDS500's ``Boundaries`` follow from its ``Segmentation`` in this way, pixel by pixel.
 
     Args:
-        labels: a region for each pixel; any whole numbers, each of which is one region.
+        labels: region of each pixel, by any whole numbers.
 
     Raises:
         TypeError: no integer array.
@@ -38,13 +38,13 @@ def region_boundaries(labels: Integer[np.ndarray, "height width"]) -> Bool[np.nd
                [0, 1, 0, 0]])
     """
     number_regions("labels", labels)
-    here = np.pad(labels, ((0, 1), (0, 1)), mode="edge")
-    rows, columns = here[1:] != here[:-1], here[:, 1:] != here[:, :-1]
-    return thin(rows[:, :-1] | rows[:, 1:] | columns[:-1] | columns[1:])
+    padded = np.pad(labels, ((0, 1), (0, 1)), mode="edge")
+    below, right = padded[1:] != padded[:-1], padded[:, 1:] != padded[:, :-1]
+    return thin(below[:, :-1] | below[:, 1:] | right[:-1] | right[1:])
 
 
 def thin(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """Lines of one pixel in the place of thicker ones; what was connected (over corners, too) stays so.
+    """Thins lines to one pixel; what is connected (over corners, too) stays so.
 
     Example:
         >>> thin(np.array([[0, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]], dtype=bool)).astype(int)
@@ -55,24 +55,24 @@ def thin(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height wid
     while True:
         thinner = mask
         for removed in _REMOVED:
-            thinner = thinner & ~removed[_neighbours(thinner)]
+            thinner = thinner & ~removed[_neighbour_bits(thinner)]
         if (thinner == mask).all():
             return mask
         mask = thinner
 
 
-def _neighbours(mask: Bool[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """Which neighbours of each pixel are set: one bit each."""
+def _neighbour_bits(mask: Bool[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    """Codes which neighbours of each pixel are set, by one bit each."""
     height, width = mask.shape
     padded = np.pad(mask, 1).view(np.uint8)
-    code = np.zeros(mask.shape, np.uint8)
-    for bit, (row, column) in enumerate(_AROUND):
-        code |= padded[1 + row : 1 + row + height, 1 + column : 1 + column + width] << np.uint8(bit)
-    return code
+    bits = np.zeros(mask.shape, np.uint8)
+    for bit, (row, column) in enumerate(_NEIGHBOURS):
+        bits |= padded[1 + row : 1 + row + height, 1 + column : 1 + column + width] << np.uint8(bit)
+    return bits
 
 
 def _removals(second: bool) -> Bool[np.ndarray, " 256"]:
-    """Whether one half of a round removes a pixel, by the bits of its neighbours: Guo and Hall's G1, G2 and G3."""
+    """Tells for all bits of neighbours whether half a round removes a pixel: Guo and Hall's G1, G2 and G3."""
     bits = np.arange(256)
     x = [(bits >> (k - 1) % 8) & 1 == 1 for k in range(10)]  # x[1] ... x[8], and x[9] is x[1] again
     crossings = sum((~x[k] & (x[k + 1] | x[k + 2])).astype(int) for k in (1, 3, 5, 7))
@@ -85,15 +85,14 @@ def _removals(second: bool) -> Bool[np.ndarray, " 256"]:
 _REMOVED = (_removals(second=False), _removals(second=True))
 
 
-@dataclass(frozen=True)
-class BoundaryCounts:
-    """The boundary pixels of one photo, or of several, at each level.
+class BoundaryCounts(NamedTuple):
+    """Numbers of boundary pixels of one photo, or of several, at each level.
 
     Attributes:
-        predicted: those of the level, ``[levels]``.
-        right: of these, those that match a pixel of any annotator, ``[levels]``.
-        drawn: those of all annotators together.
-        found: of these, those that match a pixel of the level, ``[levels]``.
+        predicted: predicted pixels, ``[levels]``.
+        right: predicted pixels that match a pixel of any annotator, ``[levels]``.
+        drawn: pixels of all annotators together.
+        found: pixels of annotators that match a predicted one, ``[levels]``.
     """
 
     predicted: Int64[np.ndarray, " levels"]
@@ -102,33 +101,28 @@ class BoundaryCounts:
     found: Int64[np.ndarray, " levels"]
 
     def precision(self) -> Float[np.ndarray, " levels"]:
-        """Share of the predicted pixels that are right; 0 where there are none."""
+        """Returns the share of the predicted pixels that are right; 0 where there are none."""
         return self.right / np.maximum(self.predicted, 1)
 
     def recall(self) -> Float[np.ndarray, " levels"]:
-        """Share of the drawn pixels that are found; 0 where there are none."""
+        """Returns the share of the drawn pixels that are found; 0 where there are none."""
         return self.found / max(self.drawn, 1)
 
     def f_measure(self) -> Float[np.ndarray, " levels"]:
-        """Harmonic mean of both; 0 where both are 0."""
+        """Returns the harmonic mean of precision and recall; 0 where both are 0."""
         precision, recall = self.precision(), self.recall()
-        both = precision + recall
-        return 2 * precision * recall / np.where(both > 0, both, 1)
+        total = precision + recall
+        return 2 * precision * recall / np.where(total > 0, total, 1)
 
     def at(self, level: int) -> "BoundaryCounts":
-        """The counts of one level."""
+        """Returns the counts of one level."""
         one = slice(level, level + 1)
         return BoundaryCounts(self.predicted[one], self.right[one], self.drawn, self.found[one])
 
 
 def add_counts(photos: Sequence[BoundaryCounts]) -> BoundaryCounts:
-    """The counts of several photos together."""
-    return BoundaryCounts(
-        predicted=np.sum([photo.predicted for photo in photos], axis=0),
-        right=np.sum([photo.right for photo in photos], axis=0),
-        drawn=sum(photo.drawn for photo in photos),
-        found=np.sum([photo.found for photo in photos], axis=0),
-    )
+    """Adds up the counts of photos."""
+    return BoundaryCounts(*(np.sum(counts, axis=0) for counts in zip(*photos, strict=True)))
 
 
 def count_boundaries(
@@ -136,12 +130,11 @@ def count_boundaries(
     boundaries: Sequence[Bool[np.ndarray, "height width"]],
     tolerance: float = BSDS_TOLERANCE,
 ) -> BoundaryCounts:
-    """One photo's label maps against the boundaries of its annotators.
+    """Compares the boundaries of one photo's label maps with those of its annotators.
 
     Args:
-        levels: region of each pixel at each level; their boundaries are those of
-            :func:`~segmentation.evaluation.metrics.region_boundaries`.
-        boundaries: those that each annotator drew.
+        levels: region of each pixel at each level.
+        boundaries: boundary pixels that each annotator drew.
         tolerance: see :func:`match_boundaries`.
 
     Raises:
@@ -157,12 +150,12 @@ def count_boundaries(
     predicted, right, found = np.zeros((3, len(levels)), np.int64)
     for level, labels in enumerate(levels):
         mask = region_boundaries(labels)
-        hit = np.zeros(mask.size, bool)
+        matched = np.zeros(mask.size, bool)
         for drawn in boundaries:
-            ours, _ = match_boundaries(mask, drawn, tolerance)
-            hit[ours] = True
-            found[level] += ours.size
-        predicted[level], right[level] = mask.sum(), hit.sum()
+            pixels, _ = match_boundaries(mask, drawn, tolerance)
+            matched[pixels] = True
+            found[level] += pixels.size
+        predicted[level], right[level] = mask.sum(), matched.sum()
     return BoundaryCounts(predicted, right, sum(int(drawn.sum()) for drawn in boundaries), found)
 
 
@@ -171,19 +164,18 @@ def match_boundaries(
     truth: Bool[np.ndarray, "height width"],
     tolerance: float = BSDS_TOLERANCE,
 ) -> Int64[np.ndarray, "2 pairs"]:
-    """As many pairs of a predicted and a true boundary pixel as there can be, each pixel in one pair at most.
+    """Pairs as many predicted and true boundary pixels as can be, each pixel once, with the smallest sum of distances.
 
-    Of all sets of so many pairs it is one with the smallest sum of distances. Reference: Martin, Fowlkes and Malik,
-    "Learning to Detect Natural Image Boundaries Using Local Brightness, Color, and Texture Cues", PAMI 2004.
+    Reference: Martin, Fowlkes and Malik, "Learning to Detect Natural Image Boundaries Using Local Brightness, Color,
+    and Texture Cues", PAMI 2004.
 
     Args:
         predicted: boundary pixels.
         truth: boundary pixels of one annotator.
-        tolerance: how far the pixels of a pair may be apart, as a share of the diagonal of the photo, above 0 and at
-            most 1.
+        tolerance: largest distance in a pair, as a share of the photo's diagonal, above 0 and at most 1.
 
     Returns:
-        Places of the pixels in the maps, row by row: those of ``predicted`` and, behind them, those of ``truth``.
+        Places of the paired pixels in the flattened maps: of ``predicted``, and of ``truth``.
 
     Raises:
         TypeError: no Boolean arrays, or no number for ``tolerance``.
@@ -209,29 +201,18 @@ def match_boundaries(
         return np.empty((2, 0), np.int64)
     trees = [cKDTree(np.argwhere(mask)) for mask in (truth, predicted)]
     near = trees[0].sparse_distance_matrix(trees[1], reach, output_type="ndarray")
-    row, column = _assign(near["i"], near["j"], near["v"], reach)
-    return np.stack([ours[column], theirs[row]])
-
-
-def _assign(
-    row: Int64[np.ndarray, " edges"],
-    column: Int64[np.ndarray, " edges"],
-    distance: Float[np.ndarray, " edges"],
-    reach: float,
-) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """The most pairs, of these those with the smallest sum of distances."""
-    if not row.size:
-        return row, column
-    rows, row = np.unique(row, return_inverse=True)
-    columns, column = np.unique(column, return_inverse=True)
+    if not near.size:
+        return np.empty((2, 0), np.int64)
+    rows, row = np.unique(near["i"], return_inverse=True)
+    columns, column = np.unique(near["j"], return_inverse=True)
     # each row may stay alone, in a column of its own, at a price above that of all pairs together; a price of 0 would
     # be no edge
     alone = np.full(rows.size, (reach + 1) * rows.size + 1)
     own = np.arange(rows.size)
-    cost = csr_array(
-        (np.append(distance + 1, alone), (np.append(row, own), np.append(column, columns.size + own))),
+    price = csr_array(
+        (np.append(near["v"] + 1, alone), (np.append(row, own), np.append(column, columns.size + own))),
         shape=(rows.size, columns.size + rows.size),
     )
-    pair_row, pair_column = min_weight_full_bipartite_matching(cost)
-    paired = pair_column < columns.size
-    return rows[pair_row[paired]], columns[pair_column[paired]]
+    matched_row, matched_column = min_weight_full_bipartite_matching(price)
+    paired = matched_column < columns.size
+    return np.stack([ours[columns[matched_column[paired]]], theirs[rows[matched_row[paired]]]])

@@ -18,11 +18,11 @@ class PhotoLevels:
 
     Attributes:
         covering: covering of the regions of all annotators, ``[levels]``.
-        best_covering: the same, each region by the best region of any level.
+        best_covering: covering of each region by the best region of any level.
         pri: Rand index, averaged over the annotators, ``[levels]``.
         voi: variation of information in bits, averaged over the annotators, ``[levels]``.
-        pixels: those of all annotators' maps together, by which the coverings of photos are averaged.
-        annotators: their number.
+        pixels: number of pixels of all annotators' maps together, by which the coverings of photos are averaged.
+        annotators: number of annotators.
     """
 
     covering: Float[np.ndarray, " levels"]
@@ -36,7 +36,7 @@ class PhotoLevels:
 def score_levels(
     levels: Integer[np.ndarray, "levels height width"], truths: Sequence[Integer[np.ndarray, "height width"]]
 ) -> PhotoLevels:
-    """One photo's label maps against those of its annotators.
+    """Scores one photo's label maps against those of its annotators.
 
     Args:
         levels: region of each pixel at each level.
@@ -90,9 +90,9 @@ class HierarchyScores:
         pri: probabilistic Rand index, ``ODS`` and ``OIS``, 0 ... 1.
         voi: variation of information in bits, ``ODS`` and ``OIS``; lower is better.
         levels: threshold of the ODS level by ``covering``, ``PRI``, ``VoI`` and, where there is one, ``boundary``.
-        protocol: how they were computed, and on how many photos.
+        protocol: how the scores were computed, and on how many photos.
         boundary: F-measure of the boundaries, ``ODS`` and ``OIS``, with ``precision`` and ``recall`` of the ODS level,
-            0 ... 1; ``None`` if they were not compared.
+            0 ... 1; ``None`` if boundaries were not compared.
         notes: photos that were not matched.
     """
 
@@ -105,7 +105,7 @@ class HierarchyScores:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the notes, for a JSON file."""
+        """Returns all but the notes, for a JSON file."""
         return {
             "covering": self.covering,
             "PRI": self.pri,
@@ -120,10 +120,9 @@ class HierarchyQuality:
     """Adds up photos for the measures of hierarchies.
 
     Args:
-        thresholds: what each level was made with.
-        tolerance: how far boundary pixels that match may be apart, as a share of the diagonal of the photo, above 0 and
-            at most 1 (BSDS500's benchmark: 0.0075); ``None`` if boundaries are not compared, which takes most of the
-            time.
+        thresholds: threshold of each level.
+        tolerance: largest distance of matching boundary pixels, as a share of the photo's diagonal, above 0 and at most
+            1 (BSDS500's benchmark: 0.0075); ``None`` if boundaries are not compared, which takes most of the time.
 
     Raises:
         TypeError: no number for ``tolerance``.
@@ -145,7 +144,7 @@ class HierarchyQuality:
 
     @property
     def num_photos(self) -> int:
-        """Photos so far."""
+        """Number of photos so far."""
         return len(self._photos)
 
     def update(
@@ -159,14 +158,12 @@ class HierarchyQuality:
         Args:
             levels: region of each pixel at each level.
             truths: region of each pixel by each annotator.
-            boundaries: where each annotator drew boundaries, if that is known better than by
+            boundaries: boundary pixels that each annotator drew; else
                 :func:`~segmentation.evaluation.metrics.region_boundaries` of ``truths``.
 
         Raises:
-            TypeError: what :func:`~segmentation.evaluation.metrics.score_levels` refuses, or boundaries that are not
-                Boolean.
-            ValueError: another number of levels, of boundaries, or what
-                :func:`~segmentation.evaluation.metrics.score_levels` refuses.
+            TypeError: maps that are no integer arrays, or boundaries that are not Boolean.
+            ValueError: another number of levels or of boundaries, no annotators, or maps of different sizes.
         """
         if len(levels) != len(self.thresholds):
             raise ValueError(f"'levels' must be {len(self.thresholds)}, one for each threshold, got {len(levels)}")
@@ -179,7 +176,7 @@ class HierarchyQuality:
         self._photos.append(photo)
 
     def merge(self, other: "HierarchyQuality") -> None:
-        """Adds the photos of another one, behind its own.
+        """Appends the photos of another one.
 
         Raises:
             ValueError: it has other levels, or another tolerance.
@@ -192,7 +189,7 @@ class HierarchyQuality:
         self._boundaries += other._boundaries
 
     def compute(self) -> HierarchyScores:
-        """The scores of all photos so far.
+        """Returns the scores of all photos so far.
 
         Raises:
             ValueError: there are none.
@@ -231,7 +228,7 @@ class HierarchyQuality:
 
 
 def _boundary_scores(photos: Sequence[BoundaryCounts]) -> tuple[int, dict[str, float]]:
-    """The level that is best on all photos, and the scores."""
+    """Returns the level that is best on all photos, and the scores."""
     total = add_counts(photos)
     best = int(total.f_measure().argmax())
     own = add_counts([photo.at(int(photo.f_measure().argmax())) for photo in photos])

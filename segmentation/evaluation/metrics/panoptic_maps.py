@@ -1,25 +1,37 @@
-"""Predicted panoptic maps scored on a data set."""
+"""Scores predicted panoptic maps on a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
 
 from graphpool.checks import check_choice
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.evaluation.metrics.mapping import check_clusters
-from segmentation.evaluation.metrics.panoptic_fit import PhotoSegments, fit_panoptic_mapping
+from segmentation.evaluation.metrics.mapping import MOST, check_clusters
 from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PanopticScores, Quality
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
-from segmentation.evaluation.metrics.predicted_segments import PredictedSegments, read_segments
-from segmentation.evaluation.metrics.segment_matching import PredictedSegment, number_ids
-from segmentation.evaluation.metrics.semantic_maps import UNMATCHED
-from segmentation.evaluation.truth.truth_maps import ClassList, PanopticTruth, TrueSegments, read_ids
+from segmentation.evaluation.metrics.predicted_maps import PredictedPanoptic, SegmentMapFile, read_predicted_panoptic
+from segmentation.evaluation.metrics.segment_matching import (
+    PredictedSegment,
+    join_stuff,
+    number_ids,
+    void_below_classless,
+)
+from segmentation.evaluation.metrics.semantic_maps import UNMATCHED, fit_pixel_mapping
+from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
+from segmentation.evaluation.truth.truth_maps import IGNORE, ClassList, PanopticPhoto, PanopticTruth, read_ids
 from segmentation.prediction.clusters import ClusterMapping
+
+
+class PhotoSegments(NamedTuple):
+    """A photo, and its predicted segments, if there are any."""
+
+    photo: PanopticPhoto
+    predicted: SegmentMapFile | None
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,11 @@ class PanopticEvaluation:
 
     Attributes:
         scores: PQ, SQ and RQ of all classes, of things, of stuff, and of each class by its place, in percent.
-        classes: of the data set.
-        protocol: how they were computed, and on how many photos.
+        classes: classes of the data set.
+        protocol: how the scores were computed, and on how many photos.
         notes: photos that were not matched.
-        mapping: of clusters to classes, if there was one.
-        quality: what the scores were computed from.
+        mapping: mapping of clusters to classes, if there was one.
+        quality: counts behind the scores.
     """
 
     scores: PanopticScores
@@ -43,12 +55,16 @@ class PanopticEvaluation:
     quality: PanopticQuality = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the notes, for a JSON file."""
-        means = {"all": self.scores.all, "things": self.scores.things, "stuff": self.scores.stuff}
-        own = {self.classes.names[place]: quality for place, quality in self.scores.per_class.items()}
+        """Returns all but the notes, for a JSON file."""
+
+        def named(quality: Quality | None) -> dict[str, float] | None:
+            return None if quality is None else {"PQ": quality.pq, "SQ": quality.sq, "RQ": quality.rq}
+
+        scores = self.scores
+        means = {"all": scores.all, "things": scores.things, "stuff": scores.stuff}
         return {
-            **{name: _as_dict(quality) for name, quality in means.items()},
-            "per_class": {name: _as_dict(quality) for name, quality in own.items()},
+            **{name: named(quality) for name, quality in means.items()},
+            "per_class": {self.classes.names[place]: named(quality) for place, quality in scores.per_class.items()},
             "protocol": self.protocol,
         }
 
@@ -67,15 +83,15 @@ def evaluate_panoptic(
 
     Args:
         truth: the data set.
-        predictions: a JSON file in COCO's panoptic format, or an output folder of ``segmentation.predict``. Photos
+        predictions: JSON file in COCO's panoptic format, or an output folder of ``segmentation.predict``. Photos
             without an entry count as without segments.
         maps: folder of the maps; else the folder of the file's name beside it.
-        mapping: the ``category_id`` of a segment is a cluster (that of its category, where the file's ``categories``
-            have a ``cluster``), and this says what it stands for, or how to find out: from the pixels that classes and
-            clusters share, things and stuff apart where the categories say what a cluster is. Then all stuff of one
-            class is one segment, and segments of clusters without a class are told as such.
-        unmatched: segments of clusters without a class cover what they cover (``error``): true segments below are
-            missed. Or their pixels do not count (``ignore``), as if they were void.
+        mapping: classes that clusters stand for, or how to find them: from the pixels that classes and clusters share,
+            things and stuff apart where the categories say what a cluster is. The ``category_id`` of a segment is a
+            cluster then (that of its category, where the file's ``categories`` have a ``cluster``), all stuff of one
+            class is one segment, and segments of clusters without a class are counted as such.
+        unmatched: whether segments of clusters without a class cover what they cover (``error``: true segments below
+            are missed), or their pixels do not count (``ignore``), as if they were void.
         workers: number of processes; ``None`` for as many as are worth it.
         progress: shows a bar on standard error.
 
@@ -85,52 +101,49 @@ def evaluate_panoptic(
     """
     check_choice("unmatched", unmatched, UNMATCHED)
     names = {photo.image_id: photo.name for photo in truth.photos}
-    found = read_segments(Path(predictions), None if maps is None else Path(maps), names, clusters=mapping is not None)
-    photos = [PhotoSegments(photo, found.maps.get(photo.image_id)) for photo in truth.photos]
+    folder = None if maps is None else Path(maps)
+    predicted = read_predicted_panoptic(Path(predictions), folder, names, clusters=mapping is not None)
+    photos = [PhotoSegments(photo, predicted.maps.get(photo.image_id)) for photo in truth.photos]
     workers = choose_workers(len(photos), workers)
     if isinstance(mapping, FitPlan):
         fitted, photos = mapping.split(photos)
-        mapping = fit_panoptic_mapping(truth.classes, found, fitted, mapping, workers=workers, progress=progress)
+        mapping = _fit_mapping(truth.classes, predicted, fitted, mapping, workers, progress)
     elif isinstance(mapping, FittedMapping):
         photos = mapping.plan.split(photos)[1]
         mapping = mapping.mapping
-    class_of, facts = _labels(truth.classes, found, photos, mapping)
+    class_of, facts = _classes_of_labels(truth.classes, predicted, photos, mapping)
     if mapping is not None:
         facts["mapping"]["unmatched"] = unmatched
-    joined = mapping is not None or len(set(truth.classes.place_of.values())) < len(truth.classes.place_of)
+    joins_stuff = mapping is not None or len(set(truth.classes.place_of.values())) < len(truth.classes.place_of)
     portions = work_on(
-        partial(_count, truth.classes, class_of, joined, unmatched == "ignore"),
+        partial(_count_segments, truth.classes, class_of, joins_stuff, unmatched == "ignore"),
         photos,
         len(photos),
         workers=workers,
         title="panoptic" if progress else None,
     )
-    quality = _quality(truth.classes)
-    for part in portions:
-        quality.merge(part)
+    quality = PanopticQuality(list(enumerate(truth.classes.is_thing)))
+    for portion in portions:
+        quality.merge(portion)
     scores = quality.compute()
     protocol = {
         "task": "panoptic",
         "classes": len(truth.classes),
         "photos": len(photos),
-        "photos_without_predictions": sum(own.found is None for own in photos),
+        "photos_without_predictions": sum(photo.predicted is None for photo in photos),
         "segments_without_class": scores.classless,
         **facts,
     }
-    return PanopticEvaluation(scores, truth.classes, protocol, found.notes, mapping, quality)
+    return PanopticEvaluation(scores, truth.classes, protocol, predicted.notes, mapping, quality)
 
 
-def _labels(
-    classes: ClassList, found: PredictedSegments, photos: Sequence[PhotoSegments], mapping: ClusterMapping | None
+def _classes_of_labels(
+    classes: ClassList, predicted: PredictedPanoptic, photos: Sequence[PhotoSegments], mapping: ClusterMapping | None
 ) -> tuple[dict[Any, int | None], dict[str, Any]]:
-    """Class of each label, and what the protocol says about it."""
-    labels: dict[Any, str] = {}
-    for own in photos:
-        if own.found is not None:
-            for segment in own.found.segments:
-                labels.setdefault(segment.label, own.found.where)
+    """Returns the class of each label of the photos, and what the protocol says about the mapping."""
+    labels = _labels(photos)
     if mapping is not None:
-        check_clusters(found.source, labels)
+        check_clusters(predicted.source, labels)
         own_mapping = mapping.for_classes(classes.names)
         class_of: dict[Any, int | None] = {label: own_mapping.class_of(label) for label in labels}
         without = sum(place is None for place in class_of.values())
@@ -144,66 +157,98 @@ def _labels(
     return {label: classes.place_of[label] for label in labels}, {}
 
 
-def _quality(classes: ClassList) -> PanopticQuality:
-    return PanopticQuality(list(enumerate(classes.is_thing)))
+def _labels(photos: Sequence[PhotoSegments]) -> dict[Any, str]:
+    """Returns the labels of predicted segments, each with the first entry that has it."""
+    labels: dict[Any, str] = {}
+    for _, predicted in photos:
+        if predicted is not None:
+            for segment in predicted.segments:
+                labels.setdefault(segment.label, predicted.where)
+    return labels
 
 
-def _count(
-    classes: ClassList, class_of: dict[Any, int | None], joined: bool, ignore: bool, photos: Sequence[PhotoSegments]
+def _count_segments(
+    classes: ClassList,
+    class_of: dict[Any, int | None],
+    joins_stuff: bool,
+    ignores: bool,
+    photos: Sequence[PhotoSegments],
 ) -> PanopticQuality:
-    quality = _quality(classes)
-    for photo, found in photos:
+    quality = PanopticQuality(list(enumerate(classes.is_thing)))
+    for photo, predicted in photos:
         truth = photo.segments()
-        if found is None:
+        if predicted is None:
             quality.update(*truth, np.zeros_like(truth.ids), [])
             continue
-        ids = read_ids(found.file)
-        segments = [PredictedSegment(segment.id, class_of[segment.label]) for segment in found.segments]
+        ids = read_ids(predicted.file)
+        segments = [PredictedSegment(segment.id, class_of[segment.label]) for segment in predicted.segments]
         try:
-            if ignore:
-                truth = _without(truth, ids, segments)
-            if joined:
-                ids, segments = _join_stuff(ids, segments, classes)
+            if ignores:
+                truth = void_below_classless(truth, ids, segments)
+            if joins_stuff:
+                ids, segments = join_stuff(ids, segments, classes.is_thing)
             quality.update(*truth, ids, segments)
         except ValueError as error:
-            raise ValueError(f"{found.where}: {error}") from error
+            raise ValueError(f"{predicted.where}: {error}") from error
     return quality
 
 
-def _without(truth: TrueSegments, ids: np.ndarray, segments: Sequence[PredictedSegment]) -> TrueSegments:
-    """The true segments without the pixels of predicted segments that have no class."""
-    classless = [segment.id for segment in segments if segment.category is None]
-    if not classless or ids.shape != truth.ids.shape:
-        return truth
-    kept = np.where(np.isin(ids, classless), 0, truth.ids)
-    gone = set(np.unique(truth.ids).tolist()) - set(np.unique(kept).tolist())
-    return TrueSegments(kept, [segment for segment in truth.segments if segment.id not in gone])
+def _fit_mapping(
+    classes: ClassList,
+    predicted: PredictedPanoptic,
+    photos: Sequence[PhotoSegments],
+    plan: FitPlan,
+    workers: int,
+    progress: bool,
+) -> ClusterMapping:
+    """Maps clusters to the classes that share most pixels with them, things and stuff apart."""
+    quality = count_cluster_pixels(classes, predicted, photos, workers=workers, progress=progress)
+    allowed = np.ones((len(classes), MOST), dtype=bool)
+    for cluster in _labels(photos):
+        kinds = predicted.kinds.get(cluster, set())
+        if len(kinds) == 1:
+            allowed[:, cluster] = np.array(classes.is_thing) == next(iter(kinds))
+    return fit_pixel_mapping(quality, classes, plan.rule, plan.describe(len(photos)), allowed)
 
 
-def _join_stuff(
-    ids: Integer[np.ndarray, "height width"], segments: Sequence[PredictedSegment], classes: ClassList
-) -> tuple[Integer[np.ndarray, "height width"], list[PredictedSegment]]:
-    """All stuff of one class as one segment. Segments without pixels stay, to be told."""
-    numbers = np.array([0, *(segment.id for segment in segments)], dtype=np.int64)
-    if len(set(numbers.tolist())) < numbers.size:
-        return ids, list(segments)  # refused later
-    index, _ = number_ids(ids.reshape(-1), numbers)
-    there = np.bincount(index, minlength=numbers.size) > 0
-    first: dict[int, int] = {}
-    kept = []
-    for place, segment in enumerate(segments, start=1):
-        category = segment.category
-        if (
-            category is None
-            or classes.is_thing[category]
-            or not there[place]
-            or first.setdefault(category, segment.id) == segment.id
-        ):
-            kept.append(segment)
-        else:
-            ids = np.where(ids == segment.id, first[category], ids)
-    return ids, kept
+def count_cluster_pixels(
+    classes: ClassList,
+    predicted: PredictedPanoptic,
+    photos: Sequence[PhotoSegments],
+    *,
+    workers: int = 1,
+    progress: bool = False,
+) -> SemanticQuality:
+    """Counts the pixels that classes and the clusters of predicted segments share.
+
+    Raises:
+        ValueError: a cluster that is no whole number, or a map that cannot be read.
+    """
+    check_clusters(predicted.source, _labels(photos))
+    quality = SemanticQuality(len(classes), MOST)
+    title = "mapping" if progress else None
+    for portion in work_on(partial(_count_pixels, len(classes)), photos, len(photos), workers=workers, title=title):
+        quality.merge(portion)
+    return quality
 
 
-def _as_dict(quality: Quality | None) -> dict[str, float] | None:
-    return None if quality is None else {"PQ": quality.pq, "SQ": quality.sq, "RQ": quality.rq}
+def _count_pixels(num_classes: int, photos: Sequence[PhotoSegments]) -> SemanticQuality:
+    quality = SemanticQuality(num_classes, MOST)
+    for photo, predicted in photos:
+        if predicted is None:
+            continue
+        truth, ids = photo.segments(), read_ids(predicted.file)
+        class_map = _paint(truth.ids, {segment.id: segment.category for segment in truth.segments}, IGNORE)
+        clusters = _paint(ids, {segment.id: segment.label for segment in predicted.segments}, -1)
+        try:
+            quality.update(class_map, clusters)
+        except ValueError as error:
+            raise ValueError(f"{predicted.where}: {error}") from error
+    return quality
+
+
+def _paint(ids: np.ndarray, value_of: dict[int, int], background: int) -> Integer[np.ndarray, "height width"]:
+    """Replaces the ids of segments by their values, and all other ids by the background's."""
+    value_of = {0: background} | {number: value for number, value in value_of.items() if number != 0}
+    index, _ = number_ids(ids.reshape(-1), np.array(list(value_of), dtype=np.int64))
+    return np.array(list(value_of.values()), dtype=np.int32)[index].reshape(ids.shape)

@@ -1,7 +1,7 @@
-"""How well one division of a photo into regions agrees with another.
+"""How well one division of a photo into regions agrees with another: covering, Rand index, variation of information.
 
-All three measures read one table: how many pixels each region of the one shares with each region of the other. They
-follow Arbelaez, Maire, Fowlkes and Malik, "Contour Detection and Hierarchical Image Segmentation", PAMI 2011.
+All three are computed from the contingency table of the regions. They follow Arbelaez, Maire, Fowlkes and Malik,
+"Contour Detection and Hierarchical Image Segmentation", PAMI 2011.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64, Integer
 
+from segmentation.base.inputs import check_integers
+
 
 @dataclass(frozen=True)
 class Regions:
     """A label map with its labels numbered from 0.
 
     Attributes:
-        index: region of each pixel, ``[pixels]``.
-        area: pixels of each region, ``[regions]``, none of them 0.
+        index: region of each pixel.
+        area: number of pixels of each region.
     """
 
     index: Int64[np.ndarray, " pixels"]
@@ -25,14 +27,14 @@ class Regions:
 
 @dataclass(frozen=True)
 class SharedPixels:
-    """The pixels that regions of two label maps share: the entries of their contingency table that are not 0.
+    """The entries of the contingency table of two label maps that are not 0.
 
     Attributes:
-        labels: region of the first map, ``[entries]``.
-        truth: region of the second map, ``[entries]``, ascending.
-        pixels: how many pixels they share, ``[entries]``.
-        labels_area: pixels of each region of the first map.
-        truth_area: pixels of each region of the second map.
+        labels: region of the first map of each entry.
+        truth: region of the second map, ascending.
+        pixels: number of pixels that they share.
+        labels_area: number of pixels of each region of the first map.
+        truth_area: number of pixels of each region of the second map.
     """
 
     labels: Int64[np.ndarray, " entries"]
@@ -42,34 +44,34 @@ class SharedPixels:
     truth_area: Int64[np.ndarray, " truth_regions"]
 
     def best_overlaps(self) -> Float[np.ndarray, " truth_regions"]:
-        """IoU of each true region with the region that fits it best."""
+        """Returns the IoU of each true region with the region that fits it best."""
         union = self.labels_area[self.labels] + self.truth_area[self.truth] - self.pixels
         starts = np.searchsorted(self.truth, np.arange(self.truth_area.size))
         best: np.ndarray = np.maximum.reduceat(self.pixels / union, starts)
         return best
 
     def covering(self) -> float:
-        """See :func:`covering`."""
+        """Returns the :func:`covering`."""
         return float(self.truth_area @ self.best_overlaps() / self.truth_area.sum())
 
     def rand_index(self) -> float:
-        """See :func:`rand_index`."""
+        """Returns the :func:`rand_index`."""
         count = int(self.truth_area.sum())
         apart = _pairs(self.labels_area) + _pairs(self.truth_area) - 2 * _pairs(self.pixels)
         return 1 - apart / (count * (count - 1) // 2) if count > 1 else 1.0
 
     def variation_of_information(self) -> float:
-        """See :func:`variation_of_information`."""
+        """Returns the :func:`variation_of_information`."""
         bits = 2 * _entropy(self.pixels) - _entropy(self.labels_area) - _entropy(self.truth_area)
         return max(bits, 0.0)  # equal maps miss 0 by rounding
 
 
 def covering(labels: Integer[np.ndarray, "height width"], truth: Integer[np.ndarray, "height width"]) -> float:
-    """Covering of the true regions: the best IoU of each with a region of ``labels``, averaged over the pixels.
+    """Computes the covering of the true regions: each one's best IoU with a region of ``labels``, averaged over pixels.
 
     Args:
-        labels: a region for each pixel; any whole numbers, each of which is one region.
-        truth: the same, of the person or method to agree with.
+        labels: region of each pixel, by any whole numbers.
+        truth: region of each pixel by the person or method to agree with.
 
     Returns:
         A number in (0, 1], 1 for equal divisions. It is not symmetric.
@@ -82,60 +84,52 @@ def covering(labels: Integer[np.ndarray, "height width"], truth: Integer[np.ndar
         >>> covering(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 1, 2]]))  # 3 pixels at IoU 3/4, 1 at 1/4
         0.625
     """
-    return _shared(labels, truth).covering()
+    return _contingency(labels, truth).covering()
 
 
 def rand_index(labels: Integer[np.ndarray, "height width"], truth: Integer[np.ndarray, "height width"]) -> float:
-    """Rand index: the share of the pairs of pixels that are together in both maps or apart in both.
+    """Computes the Rand index: the share of the pairs of pixels that are together in both maps or apart in both.
 
-    Its mean over several annotators is the probabilistic Rand index.
-
-    Args:
-        labels: a region for each pixel; any whole numbers, each of which is one region.
-        truth: the same, of the person or method to agree with.
+    Its mean over several annotators is the probabilistic Rand index. Arguments and errors are those of
+    :func:`covering`.
 
     Returns:
         A number in 0 ... 1, 1 for equal divisions (and for a single pixel, which has no pairs).
-
-    Raises:
-        TypeError: no integer arrays.
-        ValueError: no two dimensions, no pixels, or different sizes.
 
     Example:
         >>> rand_index(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 1, 2]]))  # 3 of 6 pairs
         0.5
     """
-    return _shared(labels, truth).rand_index()
+    return _contingency(labels, truth).rand_index()
 
 
 def variation_of_information(
     labels: Integer[np.ndarray, "height width"], truth: Integer[np.ndarray, "height width"]
 ) -> float:
-    """Variation of information ``H(labels | truth) + H(truth | labels)`` in **bits**, as in the BSDS benchmark.
+    """Computes ``H(labels | truth) + H(truth | labels)`` in **bits**, as in the BSDS benchmark.
 
-    Args:
-        labels: a region for each pixel; any whole numbers, each of which is one region.
-        truth: the same, of the person or method to agree with.
+    Arguments and errors are those of :func:`covering`.
 
     Returns:
         A number from 0 on, 0 for equal divisions.
-
-    Raises:
-        TypeError: no integer arrays.
-        ValueError: no two dimensions, no pixels, or different sizes.
 
     Example:
         >>> variation_of_information(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]]))
         1.0
     """
-    return _shared(labels, truth).variation_of_information()
+    return _contingency(labels, truth).variation_of_information()
+
+
+def _contingency(labels: np.ndarray, truth: np.ndarray) -> SharedPixels:
+    numbered = number_regions("labels", labels), number_regions("truth", truth)
+    if labels.shape != truth.shape:
+        raise ValueError(f"'labels' and 'truth' must have one size, got {labels.shape} and {truth.shape}")
+    return shared_pixels(*numbered)
 
 
 def number_regions(name: str, labels: Integer[np.ndarray, "height width"]) -> Regions:
-    """The regions of a label map; ``name`` is the argument that errors speak of."""
-    if not isinstance(labels, np.ndarray) or not np.issubdtype(labels.dtype, np.integer):
-        kind = f"{labels.dtype} array" if isinstance(labels, np.ndarray) else type(labels).__name__
-        raise TypeError(f"'{name}' must be a numpy array of integers, got {kind}")
+    """Numbers the regions of a label map; ``name`` is that of the argument in errors."""
+    check_integers(name, labels)
     if labels.ndim != 2 or labels.size == 0:
         raise ValueError(f"'{name}' must be a map [height, width] of one pixel or more, got shape {labels.shape}")
     low = labels.min()
@@ -149,7 +143,7 @@ def number_regions(name: str, labels: Integer[np.ndarray, "height width"]) -> Re
 
 
 def shared_pixels(labels: Regions, truth: Regions) -> SharedPixels:
-    """The contingency table of two divisions of the same pixels."""
+    """Computes the contingency table of two divisions of the same pixels."""
     wide = labels.area.size
     entry = truth.index * wide + labels.index
     if wide * truth.area.size <= 4 * entry.size:
@@ -159,13 +153,6 @@ def shared_pixels(labels: Regions, truth: Regions) -> SharedPixels:
     else:
         entries, pixels = np.unique(entry, return_counts=True)
     return SharedPixels(entries % wide, entries // wide, pixels, labels.area, truth.area)
-
-
-def _shared(labels: np.ndarray, truth: np.ndarray) -> SharedPixels:
-    numbered = number_regions("labels", labels), number_regions("truth", truth)
-    if labels.shape != truth.shape:
-        raise ValueError(f"'labels' and 'truth' must have one size, got {labels.shape} and {truth.shape}")
-    return shared_pixels(*numbered)
 
 
 def _pairs(areas: Int64[np.ndarray, " regions"]) -> int:

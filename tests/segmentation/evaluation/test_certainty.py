@@ -25,7 +25,7 @@ def semantic(right: float, seed: int, photos: int = 30) -> SemanticQuality:
 
 def test_resampled_is_what_one_gets_from_repeated_photos() -> None:
     quality = semantic(0.9, 0, 5)
-    repeated = quality.part([0, 0, 3, 4, 4]).compute()
+    repeated = quality.subset([0, 0, 3, 4, 4]).compute()
     found = quality.resampled(np.array([[2.0, 0, 0, 1, 2]]))
     assert found["mIoU"][0] == pytest.approx(repeated.mean_iou)
     assert found["pixel accuracy"][0] == pytest.approx(repeated.pixel_accuracy)

@@ -69,8 +69,8 @@ def literal_scores(photos: list[Example], categories: list[tuple[int, bool]]) ->
     return PanopticScores(means[0], means[1], means[2], per_class, wrong[None]), seen
 
 
-def scores_of(photos: list[Example], *, class_agnostic: bool = False) -> PanopticScores:
-    quality = PanopticQuality(CATEGORIES, class_agnostic=class_agnostic)
+def scores_of(photos: list[Example]) -> PanopticScores:
+    quality = PanopticQuality(CATEGORIES)
     for photo in photos:
         quality.update(*photo)
     return quality.compute()
@@ -137,24 +137,6 @@ def test_random_photos() -> None:
         seen += cases
     assert all(seen[case] > 20 for case in ("match", "wrong", "missed", "crowd", "classless")), seen
     assert all(seen[case] > 20 for case in ("ignored for void", "ignored for its crowd")), seen
-
-
-def test_all_things_as_one_category() -> None:
-    merge = {7: 7, 3: 3, 0: 7, 12: 12, 5: 7}
-    for seed in range(10):
-        rng = np.random.default_rng(seed)
-        photos = [random_photo(rng, 0.1, 0.1, NUMBERS) for _ in range(3)]
-        merged = [
-            Example(
-                photo.truth,
-                [segment._replace(category=merge[segment.category]) for segment in photo.truth_segments],
-                photo.found,
-                [PredictedSegment(number, None if c is None else merge[c]) for number, c in photo.found_segments],
-            )
-            for photo in photos
-        ]
-        expected, _ = literal_scores(merged, [(7, True), (3, False), (12, False)])
-        assert_same(scores_of(photos, class_agnostic=True), expected)
 
 
 def example(truth: list[int], truth_segments: list[TruthSegment], found: list[int], *categories: int | None) -> Example:

@@ -1,0 +1,3 @@
+from tests.segmentation.evaluation.conftest import roots
+
+__all__ = ["roots"]
