@@ -1,4 +1,4 @@
-"""What a finished run tells: a table on generated scenes, and a page with pictures and curves."""
+"""Reports a finished training: a table of scores on generated scenes, and a page with pictures and curves."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -22,12 +22,12 @@ _PICTURES = 3
 
 
 def write_report(run: TrainRun, init_from: Path | None, *, seconds: float) -> None:
-    """Writes ``index.html``, and prints the table of a run on generated scenes.
+    """Writes ``index.html``, and prints a table of scores if the run was on generated scenes.
 
     Args:
-        run: that is finished.
-        init_from: where its student came from.
-        seconds: that it took in this process.
+        run: finished run.
+        init_from: folder of the model that the student started from, if any.
+        seconds: duration of the run in this process.
     """
     settings, folder = run.settings, run.folder
     table = None
@@ -76,7 +76,7 @@ def _print(run: TrainRun, columns: Sequence[str], rows: Sequence[Sequence[str]])
 
 
 def _pictures(folder: Path) -> list[tuple[str, np.ndarray]]:
-    """Of the first, a middle and the last panel."""
+    """Loads the first, a middle and the last panel."""
     paths = sorted((folder / "panels").glob("*.png"))
     places = sorted({round(place) for place in np.linspace(0, len(paths) - 1, min(_PICTURES, len(paths)))})
     return [(f"After step {int(paths[place].stem)}.", np.array(Image.open(paths[place]))) for place in places]

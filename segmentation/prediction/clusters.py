@@ -1,4 +1,4 @@
-"""What the clusters of a model stand for: classes, names, kinds."""
+"""Maps the clusters of a model to classes, names and kinds."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ _FIELDS = ("class", "name", "kind")
 
 
 class MappedCluster(NamedTuple):
-    """What a cluster stands for.
+    """The class, name and kind of a cluster.
 
     Attributes:
-        class_index: row of its class in the table, from 0; ``None`` where it stands for none.
-        name: that of the class, or any that a person gave it; its number where it has none.
-        kind: ``thing``, ``stuff``, or ``None`` where nobody said.
+        class_index: index of its class, from 0; ``None`` for no class.
+        name: name of the class, or any name that a person gave; by default its number.
+        kind: ``thing``, ``stuff``, or ``None`` if unknown.
     """
 
     class_index: int | None
@@ -32,12 +32,12 @@ class MappedCluster(NamedTuple):
 
 @dataclass(frozen=True)
 class ClusterMapping:
-    """What clusters stand for. A cluster that is not in it stands for no class, as -1 does.
+    """A mapping of clusters to classes. A cluster that is not in it has no class, as -1 has none.
 
     Attributes:
-        clusters: by number of the cluster.
-        rule: how it came about.
-        fitted_on: the photos whose ground truth it was fitted to; ``None`` where none was used.
+        clusters: mapped clusters by number.
+        rule: rule by which it was fitted, or ``by hand``.
+        fitted_on: photos whose ground truth it was fitted to; ``None`` for no ground truth.
     """
 
     clusters: Mapping[int, MappedCluster]
@@ -45,14 +45,14 @@ class ClusterMapping:
     fitted_on: str | None = None
 
     def class_of(self, cluster: int) -> int | None:
-        """The class that a cluster stands for, if any."""
+        """Returns the class of a cluster, if any."""
         return self.clusters[cluster].class_index if cluster in self.clusters else None
 
     def for_classes(self, names: Sequence[str]) -> "ClusterMapping":
-        """The same for a data set's classes, which are found **by name**: who edits a mapping edits names.
+        """Maps the clusters to another data set's classes, which are found **by name**: people edit names.
 
-        A cluster that nobody named (its name is a number) stands for the class of its place. Names that are no class of
-        the data set stand for none.
+        A cluster without a name (its name is a number) keeps its class index. Names that are no class of the data set
+        have none.
 
         Example:
             >>> mapping = read_mapping({"clusters": {"4": {"name": "cat", "class": 9}, "5": {"name": "sky"}}})
@@ -70,7 +70,7 @@ class ClusterMapping:
         return ClusterMapping(found, self.rule, self.fitted_on)
 
     def facts(self) -> dict[str, Any]:
-        """Rule, photos, and how many clusters stand for a class, for the protocol of scores."""
+        """Returns rule, photos, and numbers of clusters, for the protocol of scores."""
         return {
             "rule": self.rule,
             "fitted_on": self.fitted_on,
@@ -79,7 +79,7 @@ class ClusterMapping:
         }
 
     def map_labels(self, labels: Integer[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
-        """The class of each pixel from its cluster; -1 is none in both.
+        """Maps a label map of clusters to one of classes; -1 is none in both.
 
         Raises:
             ValueError: a label below -1.
@@ -91,10 +91,10 @@ class ClusterMapping:
     def merge(
         self, counts: Integer[np.ndarray, "classes clusters_and_none"]
     ) -> Int64[np.ndarray, "classes classes_and_none"]:
-        """Adds up the columns of clusters that stand for one class, those of none in the last column.
+        """Adds up the columns of clusters of one class; those without a class go to the last column.
 
         Raises:
-            ValueError: a cluster stands for a class that the table does not have.
+            ValueError: a cluster has a class that the table does not have.
         """
         check_counts(counts)
         columns = self._classes(counts.shape[1] - 1)
@@ -105,7 +105,7 @@ class ClusterMapping:
         return merged
 
     def save(self, path: Path) -> None:
-        """Writes a JSON file, a cluster a line, for :func:`read_mapping` and for people to edit."""
+        """Writes a JSON file, one cluster per line, for :func:`read_mapping` and for people to edit."""
         head = json.dumps({"rule": self.rule, "fitted_on": self.fitted_on}, ensure_ascii=False)[1:-1]
         rows = [
             f'"{cluster}": ' + json.dumps(dict(zip(_FIELDS, self.clusters[cluster], strict=True)), ensure_ascii=False)
@@ -117,13 +117,13 @@ class ClusterMapping:
             )
 
     def _classes(self, num_clusters: int) -> Int64[np.ndarray, " clusters_and_none"]:
-        """Class of each cluster, and of the column or label -1 behind them; -1 for none."""
+        """Lists the class of each cluster, then that of the label or column -1; -1 for none."""
         classes = [self.class_of(cluster) for cluster in range(num_clusters)]
         return np.array([-1 if place is None else place for place in [*classes, None]], np.int64)
 
 
 def read_mapping(source: str | Path | Mapping[str, Any]) -> ClusterMapping:
-    """A mapping from a JSON file of :meth:`ClusterMapping.save`, edited or not, or from what was loaded from one.
+    """Reads a mapping from a JSON file of :meth:`ClusterMapping.save`, edited or not, or from its loaded contents.
 
     Its ``clusters`` are ``{"17": {"class": 3, "name": "cat", "kind": "thing"}}``; each field may be left out.
 
@@ -162,20 +162,19 @@ def _read_cluster(number: str | int, row: object) -> MappedCluster:
 
 @dataclass(frozen=True)
 class NamedClusters:
-    """The clusters of a model. Those of one name are one: they count as the first of them.
+    """The clusters of a model with their names. Clusters of one name count as the first of them.
 
     Attributes:
-        number: of clusters.
-        mapping: what they stand for, as far as somebody said.
-        names: of each; its number where it has none.
-        same: the first cluster of the same name, of each.
-        is_thing: of the clusters in ``same`` of which somebody said so, whether they are things or stuff.
+        number: number of clusters.
+        mapping: names and kinds of clusters, as far as known.
+        names: name of each cluster; by default its number.
+        same: first cluster of the same name, for each cluster.
+        is_thing: whether a cluster in ``same`` is a thing or stuff, where that is known.
 
     Raises:
         ValueError: the mapping has a cluster that the model does not have, or says thing and stuff of one name.
 
     Example:
-        >>> from segmentation.prediction.clusters import read_mapping
         >>> rows = {"1": {"name": "sky", "kind": "stuff"}, "3": {"name": "sky"}}
         >>> NamedClusters(4, read_mapping({"clusters": rows})).same
         (0, 1, 2, 1)

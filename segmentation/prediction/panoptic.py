@@ -1,4 +1,4 @@
-"""Merges masks into maps: one segment, and one cluster, for each pixel."""
+"""Merges masks into maps: a panoptic segment, and a semantic cluster, for each pixel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class PanopticSegment:
     """One segment of a panoptic map.
 
     Attributes:
-        id: its value in the map, from 1.
-        cluster: what the model takes it for.
-        is_thing: a thing, or else stuff.
-        score: objectness of its query, of stuff the highest.
-        area: in pixels.
+        id: value of its pixels in the map, from 1.
+        cluster: cluster that the model assigns.
+        is_thing: whether it is a thing or stuff.
+        score: objectness of its query; of stuff, the highest of its queries.
+        area: area in pixels.
         box: ``(x, y, width, height)`` in pixels.
     """
 
@@ -41,7 +41,7 @@ class Panoptic:
 
     Attributes:
         ids: segment of each pixel, 0 for none.
-        segments: instance queries first, in the order of their ids.
+        segments: segments in the order of their ids, those of instance queries first.
     """
 
     ids: Int32[np.ndarray, "height width"]
@@ -49,7 +49,7 @@ class Panoptic:
 
 
 def panoptic_merge(
-    found: QueryMasks,
+    queries: QueryMasks,
     photo: Float[Tensor, "3 height width"],
     *,
     confidence: float,
@@ -58,31 +58,31 @@ def panoptic_merge(
     refine: bool,
     is_thing: Mapping[int, bool] | None = None,
 ) -> Panoptic:
-    """Mask2Former's panoptic inference (Cheng et al., 2022), things from instance queries, stuff from semantic ones.
+    """Merges query masks to a panoptic map as Mask2Former does: things from instance queries, stuff from semantic ones.
 
     Each pixel goes to the query with the highest objectness times mask, and belongs to its segment if the mask there is
     above 0.5. Where the thingness of its cluster is known, objectness is multiplied with it. Queries of stuff of one
     cluster are one segment.
 
     Args:
-        found: in the photo.
-        photo: in [0, 1], on the device of the masks.
-        confidence: queries of less objectness are left out.
-        overlap: so are those that win less than this share of their own mask's area.
-        stuff_area: so is stuff of fewer pixels.
+        queries: masks of the queries in the photo.
+        photo: the photo in [0, 1], on the device of the masks.
+        confidence: least objectness; other queries are left out.
+        overlap: least share of its mask that a query must win; others are left out.
+        stuff_area: least area of stuff, in pixels.
         refine: whether masks follow the edges of the photo.
-        is_thing: whether a cluster is a thing, whichever query finds it; clusters that are not in it are what their
-            query says.
+        is_thing: whether each cluster is a thing, whichever query finds it; for other clusters the kind of the query
+            decides.
 
     Example:
         >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[-9.0, 9.0, 9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
-        >>> found = QueryMasks(logits, torch.tensor([0.9, 0.6, 0.7]), torch.tensor([4, 2, 2]), num_instance=1)
+        >>> queries = QueryMasks(logits, torch.tensor([0.9, 0.6, 0.7]), torch.tensor([4, 2, 2]), num_instance=1)
         >>> options = {"confidence": 0.5, "overlap": 0.4, "stuff_area": 2, "refine": False}
-        >>> panoptic_merge(found, torch.zeros(3, 1, 4), **options).ids.tolist()
+        >>> panoptic_merge(queries, torch.zeros(3, 1, 4), **options).ids.tolist()
         [[1, 1, 2, 2]]
     """
     return panoptic_merges(
-        found,
+        queries,
         photo,
         confidences=[confidence],
         overlap=overlap,
@@ -93,7 +93,7 @@ def panoptic_merge(
 
 
 def panoptic_merges(
-    found: QueryMasks,
+    queries: QueryMasks,
     photo: Float[Tensor, "3 height width"],
     *,
     confidences: Sequence[float],
@@ -102,24 +102,24 @@ def panoptic_merges(
     refine: bool,
     is_thing: Mapping[int, bool] | None = None,
 ) -> list[Panoptic]:
-    """:func:`panoptic_merge` at several confidences; the masks are enlarged once for all.
+    """Does :func:`panoptic_merge` at several confidences; the masks are enlarged once for all.
 
     Args:
-        found: in the photo.
-        photo: in [0, 1], on the device of the masks.
-        confidences: at which to merge.
+        queries: masks of the queries in the photo.
+        photo: the photo in [0, 1], on the device of the masks.
+        confidences: least objectness of each map.
         overlap, stuff_area, refine, is_thing: see :func:`panoptic_merge`.
     """
-    objectness = found.objectness if found.thingness is None else found.objectness * found.thingness
+    objectness = queries.objectness if queries.thingness is None else queries.objectness * queries.thingness
     kept = (objectness >= min(confidences)).nonzero().view(-1)
     if not kept.numel():
         return [Panoptic(np.zeros(photo.shape[1:], dtype=np.int32), ()) for _ in confidences]
-    objectness, clusters = objectness[kept], found.clusters[kept].tolist()
-    thing = [query < found.num_instance for query in kept.tolist()]
+    objectness, clusters = objectness[kept], queries.clusters[kept].tolist()
+    thing = [query < queries.num_instance for query in kept.tolist()]
     if is_thing is not None:
         thing = [is_thing.get(cluster, default) for cluster, default in zip(clusters, thing, strict=True)]
     rivals = objectness >= torch.tensor(confidences, device=photo.device).unsqueeze(1)
-    winners, areas = _winners(found.logits[kept].sigmoid(), objectness, rivals, photo, refine)
+    winners, areas = _winners(queries.logits[kept].sigmoid(), objectness, rivals, photo, refine)
     least = np.array([1, *(1 if each else max(1, stuff_area) for each in thing)])
     scores = objectness.tolist()
     merged = []
@@ -138,13 +138,13 @@ def _numbered(
     thing: Sequence[bool],
     scores: Sequence[float],
 ) -> Panoptic:
-    """The segments that are large enough, numbered without gaps.
+    """Keeps the segments that are large enough, and numbers them without gaps.
 
     Args:
         ids: segment of each pixel, 0 for none.
         joined: segment of each query.
-        least: pixels that each segment needs.
-        clusters, thing, scores: of each query.
+        least: least area of each segment, in pixels.
+        clusters, thing, scores: cluster, kind and score of each query.
     """
     pixels = np.bincount(ids.ravel(), minlength=len(least))
     there = pixels >= least
@@ -161,7 +161,7 @@ def _numbered(
 
 
 def _joined(clusters: Sequence[int], thing: Sequence[bool], good: Bool[np.ndarray, " queries"]) -> np.ndarray:
-    """The segment of each query, from 1: stuff of one cluster is one, 0 is none."""
+    """Gives each query its segment, from 1, or 0 for none; stuff of one cluster is one segment."""
     segment = np.zeros(len(clusters), dtype=np.int32)
     first: dict[int, int] = {}
     for query in good.nonzero()[0].tolist():
@@ -181,8 +181,8 @@ def _winners(
     photo: Float[Tensor, "3 height width"],
     refine: bool,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """For each merge the query that wins each pixel among its rivals (the first query where there are none), and
-    whether its mask is above 0.5 there; the area of each query's mask.
+    """Finds, for each merge, the query that wins each pixel among its rivals (the first query where there are none) and
+    whether its mask is above 0.5 there; and the area of each query's mask.
     """
     shape = (len(rivals), *photo.shape[1:])
     best = photo.new_full(shape, -torch.inf)
@@ -208,33 +208,33 @@ def _winners(
 
 
 def semantic_map(
-    found: QueryMasks,
+    queries: QueryMasks,
     photo: Float[Tensor, "3 height width"],
     *,
     threshold: float = 0.0,
     refine: bool,
 ) -> Int16[np.ndarray, "height width"]:
-    """The cluster of each pixel by the semantic queries; -1 for none.
+    """Assigns a cluster to each pixel by the semantic queries; -1 for none.
 
-    A cluster has at a pixel the sum of objectness times mask over its queries, and the pixel goes to the cluster that
-    has most (of equal ones to the first).
+    The value of a cluster at a pixel is the sum of objectness times mask over its queries; the cluster with the highest
+    value gets the pixel (of equal ones the first).
 
     Args:
-        found: in the photo.
-        photo: in [0, 1], on the device of the masks.
-        threshold: pixels where no cluster has as much have none; with 0 every pixel has one.
+        queries: masks of the queries in the photo.
+        photo: the photo in [0, 1], on the device of the masks.
+        threshold: least value; pixels below it have no cluster. With 0 every pixel has one.
         refine: whether regions follow the edges of the photo.
 
     Example:
         >>> logits = torch.tensor([[[9.0, 9.0, -9.0]], [[-9.0, 9.0, -9.0]], [[-9.0, 0.0, 9.0]]])
-        >>> found = QueryMasks(logits, torch.tensor([0.9, 0.3, 0.4]), torch.tensor([1, 5, 5]), num_instance=0)
-        >>> semantic_map(found, torch.zeros(3, 1, 3), refine=False).tolist()
+        >>> queries = QueryMasks(logits, torch.tensor([0.9, 0.3, 0.4]), torch.tensor([1, 5, 5]), num_instance=0)
+        >>> semantic_map(queries, torch.zeros(3, 1, 3), refine=False).tolist()
         [[1, 1, 5]]
     """
-    own = found.of_kind("semantic")
-    clusters = found.clusters[own].unique()
-    weights = (clusters.unsqueeze(1) == found.clusters[own]) * found.objectness[own]
-    sums = torch.einsum("cq,qhw->chw", weights, found.logits[own].sigmoid())
+    own = queries.of_kind("semantic")
+    clusters = queries.clusters[own].unique()
+    weights = (clusters.unsqueeze(1) == queries.clusters[own]) * queries.objectness[own]
+    sums = torch.einsum("cq,qhw->chw", weights, queries.logits[own].sigmoid())
     best = photo.new_full(photo.shape[1:], -1)
     labels = torch.full(photo.shape[1:], -1, dtype=torch.int16, device=photo.device)
     start = 0
@@ -249,11 +249,11 @@ def semantic_map(
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a trained model finds in a photo.
+    """The prediction of a trained model for a photo.
 
     Attributes:
-        height: of the photo, in pixels.
-        width: of the photo, in pixels.
+        height: height of the photo in pixels.
+        width: width of the photo in pixels.
         segments: instance segments, then semantic ones, each kind best score first.
         semantic: cluster of each pixel, -1 for none.
         panoptic: segments of things and stuff that do not overlap.
@@ -266,5 +266,5 @@ class Prediction:
     panoptic: Panoptic
 
     def of_kind(self, kind: str) -> list[Segment]:
-        """Its segments of one kind, best score first."""
+        """Returns the segments of one kind, best score first."""
         return [segment for segment in self.segments if segment.kind == kind]

@@ -1,4 +1,4 @@
-"""A trained segmentor: instances, semantic map and panoptic map of photos."""
+"""Predicts instances, a semantic map and a panoptic map of photos with a trained model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,23 +27,23 @@ from segmentation.prediction.queries import QueryMasks, predicted_masks, query_s
 class Segmentor:
     """Predicts with a trained model.
 
-    What it finds in a photo does not depend on what else is in the batch.
+    The prediction for a photo does not depend on the other photos of the batch.
 
     Args:
-        model: that was trained.
-        settings: of its training.
+        model: trained network.
+        settings: settings of its training.
         device: ``"auto"`` (CUDA where there is one), or a torch device.
-        dtype: of the network's arithmetic: ``"auto"`` (bfloat16 on CUDA, else float32), ``"float32"``,
+        dtype: precision of the network: ``"auto"`` (bfloat16 on CUDA, else float32), ``"float32"``,
             ``"bfloat16"`` or ``"float16"``.
         names: what clusters stand for, see :func:`~segmentation.prediction.clusters.read_mapping`. Clusters of
             one name are one, and their ``kind`` says whether they are things or stuff in the panoptic map.
-        score: ranks the segments of a photo.
-        changes: what replaces the :class:`~segmentation.config.prediction.PredictionSettings` that fit the model, such
-            as ``size=640``.
+        score: scores the queries of a photo.
+        changes: settings that replace those that fit the model
+            (:class:`~segmentation.config.prediction.PredictionSettings`), such as ``size=640``.
 
     Attributes:
-        prediction: the settings.
-        clusters: of the model.
+        prediction: settings of the prediction.
+        clusters: clusters of the model, with their names.
         costs: time and memory of each stage so far.
 
     Raises:
@@ -85,7 +85,7 @@ class Segmentor:
     def from_pretrained(
         cls, folder: str | PathLike[str], device: str | torch.device = "auto", dtype: str = "auto", **options: Any
     ) -> "Segmentor":
-        """The model that a training run left in a folder.
+        """Loads the model that a training run left in a folder.
 
         Args:
             folder: with ``model.safetensors`` and ``config.yaml``.
@@ -99,12 +99,12 @@ class Segmentor:
         return cls(model, settings, device=device, dtype=dtype, **options)
 
     def predict(self, image: Photo) -> Prediction:
-        """What is in one photo; see :meth:`predict_photos`."""
+        """Predicts one photo; see :meth:`predict_photos`."""
         return self.predict_photos([image])[0]
 
     @torch.inference_mode()
     def predict_photos(self, photos: Sequence[Photo]) -> list[Prediction]:
-        """What is in each photo.
+        """Predicts each photo.
 
         Args:
             photos: files, PIL images (as they are, not turned by EXIF), or RGB arrays ``[H, W, 3]`` uint8, of any
@@ -122,7 +122,7 @@ class Segmentor:
             return [self._prediction(photo, own) for photo, own in zip(arrays, found, strict=True)]
 
     def _query(self, photos: Sequence[NDArray[np.uint8]]) -> list[QueryMasks]:
-        """On CUDA photos of one grid go through together. On a CPU, where that is no faster, they go one by one."""
+        """Runs the network: on CUDA photos of one size together, on a CPU, where that is no faster, one by one."""
         grids = [token_grid(photo.shape[0], photo.shape[1], self.prediction.size, self.patch_size) for photo in photos]
         together = self.device.type != "cpu"
         batches = [[place for place, other in enumerate(grids) if other == grid] for grid in dict.fromkeys(grids)]

@@ -1,15 +1,17 @@
-"""Kills a training run again and again, and lets it go on each time.
+"""Kills a training run at every moment of a step, and resumes it each time.
 
-``python -m tests.segmentation.training.killed_run FOLDER KILLS`` trains once undisturbed in ``FOLDER/whole`` and once
-with kills in ``FOLDER/killed``, and prints for each life how many steps it was seen to learn before it was killed, and
-the step of the checkpoint that it left. Lives are forks of one process, which has loaded everything already.
+``python -m tests.segmentation.training.killed_run FOLDER`` trains once without kills in ``FOLDER/whole`` and once with
+kills in ``FOLDER/killed``. Each process of the second run is killed at its nth event: a step that was learned, half of
+a checkpoint that was written, a file that was written, a file that replaced its predecessor. It prints for each process
+the number of steps that it had learned, and the step of the checkpoint that it left. The processes are forks of one,
+which has loaded everything.
 """
 
+import io
 import os
-import random
 import signal
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,75 +22,93 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.training.checkpoint import CHECKPOINT, load_checkpoint
 from tests.segmentation.training.tiny import start, tiny
 
-SETTINGS_OF_BOTH = tiny("optimizer.steps=50", "run={save_every: 1, panels_every: 1000}")
-MOST_STEPS = 3  # of a life
+SETTINGS_OF_BOTH = tiny("optimizer.steps=12", "run={save_every: 1, panels_every: 1000}")
+EVENTS = range(1, 20)  # the first step and the second: each event of a save, and more
 
 
-def live(folder: Path, learned: int) -> None:
-    """Trains, or goes on, to the end; a byte into the pipe for each step."""
+class Events:
+    """Counts the events of a process, and kills it at the given one."""
+
+    def __init__(self, fatal: int) -> None:
+        self.fatal, self.seen = fatal, 0
+
+    def happen(self) -> None:
+        self.seen += 1
+        if self.seen == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with an event behind it."""
+
+        def followed(*given: Any, **named: Any) -> Any:
+            result = function(*given, **named)
+            self.happen()
+            return result
+
+        return followed
+
+    def save(self, state: Any, path: Path) -> None:
+        """``torch.save`` with an event in the middle of the file."""
+        written = io.BytesIO()
+        TORCH_SAVE(state, written)
+        with path.open("wb") as file:
+            file.write(written.getvalue()[: len(written.getvalue()) // 2])
+            file.flush()
+            self.happen()
+            file.write(written.getvalue()[len(written.getvalue()) // 2 :])
+
+
+TORCH_SAVE = torch.save
+
+
+def train(folder: Path, pipe: int, fatal: int) -> None:
+    """Trains, or resumes, until the fatal event or the end; writes a byte into the pipe for each step."""
     run = start(SETTINGS_OF_BOTH, folder, resume=(folder / SETTINGS_FILE).exists())
-    learn = run.train_step.learn
+    events, learn = Events(fatal), run.train_step.learn
 
     def tell(samples: Any, step: int) -> Any:
         report = learn(samples, step)
-        os.write(learned, b".")
+        os.write(pipe, b".")
+        events.happen()
         return report
 
     run.train_step.learn = tell  # type: ignore[method-assign]
+    os.fsync, Path.replace = events.after(os.fsync), events.after(Path.replace)  # type: ignore[method-assign]
+    torch.save = events.save
     run.train()
 
 
-def born(folder: Path) -> tuple[int, int]:
-    """The number of a process that trains, and the pipe with its steps."""
-    seen, learned = os.pipe()
+def trained(folder: Path, fatal: int = 0) -> tuple[int, int]:
+    """Trains in a process of its own; the number of steps that it learned, and its exit status."""
+    seen, pipe = os.pipe()
     child = os.fork()
-    if child:
-        os.close(learned)
-        return child, seen
-    status = 1
-    try:
-        live(folder, learned)
-        status = 0
-    finally:
-        os._exit(status)
+    if not child:
+        status = 1
+        try:
+            train(folder, pipe, fatal)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(pipe)
+    with open(seen, "rb") as file:
+        learned = len(file.read())
+    return learned, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def ended(child: int, seen: int) -> int:
-    """Its exit status."""
-    os.close(seen)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def saved(folder: Path) -> int:
-    """The step of the checkpoint, which must be whole."""
-    return load_checkpoint(folder)["step"] if (folder / CHECKPOINT).exists() else 0
-
-
-def undisturbed(folder: Path) -> tuple[float, float]:
-    """Trains without kills; seconds until the first step is done, and of each later one."""
-    times = [time.perf_counter()]
-    child, seen = born(folder)
-    while os.read(seen, 1):
-        times.append(time.perf_counter())
-    assert ended(child, seen) == 0
-    return times[1] - times[0], (times[-1] - times[1]) / (len(times) - 2)
-
-
-def main(folder: Path, kills: int) -> None:
+def main(folder: Path) -> None:
     torch.set_num_threads(1)
     UniversalModel(SETTINGS_OF_BOTH)  # what is loaded late is loaded now
-    until_first, each = undisturbed(folder / "whole")
-    for kill in range(kills):
-        child, seen = born(folder / "killed")
-        steps = kill % (MOST_STEPS + 1)
-        for _ in range(steps):
-            os.read(seen, 1)
-        time.sleep(random.uniform(0, 1.5 * each if steps else until_first))
-        os.kill(child, signal.SIGKILL)
-        assert ended(child, seen) == -signal.SIGKILL
-        print(steps, saved(folder / "killed"))
-    assert ended(*born(folder / "killed")) == 0
+    _, status = trained(folder / "whole")
+    assert status == 0
+    for fatal in EVENTS:
+        learned, status = trained(folder / "killed", fatal)
+        if status == 0:  # it came to the last step before
+            return
+        assert status == -signal.SIGKILL
+        there = (folder / "killed" / CHECKPOINT).exists()
+        print(learned, load_checkpoint(folder / "killed")["step"] if there else 0)  # what is there is whole
+    assert trained(folder / "killed")[1] == 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]))

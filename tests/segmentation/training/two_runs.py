@@ -6,12 +6,12 @@
 
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from rich.console import Console
 
 from segmentation.models.universal_model import UniversalModel
@@ -55,16 +55,16 @@ def take_part(folder: Path, rank: int, port: int) -> None:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     UniversalModel(SETTINGS)  # what is loaded late is loaded now
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # as torchrun does: the parent serves the store, at a port that the system gives it, and the processes use it
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     children = []
     for rank in range(2):
         children.append(os.fork())
         if not children[-1]:
             status = 1
             try:
-                take_part(folder, rank, port)
+                take_part(folder, rank, store.port)
                 status = 0
             finally:
                 os._exit(status)
