@@ -45,7 +45,7 @@ def test_datasets_lists_all() -> None:
 def test_clusters_are_mapped_saved_named_and_taken_again(roots: dict[str, Path], tmp_path: Path) -> None:
     truth = truth_of("camvid", "semantic", roots["camvid"])
     for photo in truth.photos:  # two clusters for each class, left and right, above 300
-        classes = photo.class_map().astype(np.uint16)
+        classes = photo.read().astype(np.uint16)
         clusters = 300 + 2 * classes + (np.arange(classes.shape[1]) >= 40)
         save(tmp_path / "found" / photo.name, np.where(classes == 255, 65535, clusters).astype(np.uint16))
     options = ["semantic", *on("camvid", roots, "--predictions", tmp_path / "found", "--fit-share", "0.5")]
@@ -123,7 +123,7 @@ def test_intervals_and_comparison(roots: dict[str, Path], tmp_path: Path) -> Non
     truth = truth_of("camvid", "semantic", roots["camvid"])
     write_semantic(tmp_path / "good", truth)
     for number, photo in enumerate(truth.photos):
-        classes = photo.class_map().astype(np.uint8)
+        classes = photo.read().astype(np.uint8)
         save(tmp_path / "bad" / photo.name, np.where(np.arange(60) < 10 + number, (classes + 1) % 11, classes))
     file = tmp_path / "scores.json"
     options = on("camvid", roots, "--predictions", tmp_path / "good", "--compare", tmp_path / "bad", "--bootstrap", 100)

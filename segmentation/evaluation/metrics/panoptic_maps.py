@@ -23,14 +23,21 @@ from segmentation.evaluation.metrics.segment_matching import (
 )
 from segmentation.evaluation.metrics.semantic_maps import UNMATCHED, fit_pixel_mapping
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
-from segmentation.evaluation.truth.truth_maps import IGNORE, ClassList, PanopticPhoto, PanopticTruth, read_ids
+from segmentation.evaluation.truth.truth_maps import (
+    IGNORE,
+    ClassList,
+    MappedPhoto,
+    PanopticTruth,
+    TrueSegments,
+    read_ids,
+)
 from segmentation.prediction.clusters import ClusterMapping
 
 
 class PhotoSegments(NamedTuple):
     """A photo, and its predicted segments, if there are any."""
 
-    photo: PanopticPhoto
+    photo: MappedPhoto[TrueSegments]
     predicted: SegmentMapFile | None
 
 
@@ -176,7 +183,7 @@ def _count_segments(
 ) -> PanopticQuality:
     quality = PanopticQuality(list(enumerate(classes.is_thing)))
     for photo, predicted in photos:
-        truth = photo.segments()
+        truth = photo.read()
         if predicted is None:
             quality.update(*truth, np.zeros_like(truth.ids), [])
             continue
@@ -237,7 +244,7 @@ def _count_pixels(num_classes: int, photos: Sequence[PhotoSegments]) -> Semantic
     for photo, predicted in photos:
         if predicted is None:
             continue
-        truth, ids = photo.segments(), read_ids(predicted.file)
+        truth, ids = photo.read(), read_ids(predicted.file)
         class_map = _paint(truth.ids, {segment.id: segment.category for segment in truth.segments}, IGNORE)
         clusters = _paint(ids, {segment.id: segment.label for segment in predicted.segments}, -1)
         try:

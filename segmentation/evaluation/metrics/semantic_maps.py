@@ -14,7 +14,7 @@ from segmentation.evaluation.metrics.mapping import MOST, fit_mapping
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_maps import centre_square, find_label_maps, read_label_map
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality, SemanticScores
-from segmentation.evaluation.truth.truth_maps import ClassList, SemanticPhoto, SemanticTruth
+from segmentation.evaluation.truth.truth_maps import ClassList, ClassMap, MappedPhoto, SemanticTruth
 from segmentation.prediction.clusters import ClusterMapping
 
 LABELS = ("classes", "dataset", "clusters")
@@ -24,7 +24,7 @@ UNMATCHED = ("error", "ignore")
 class PhotoMap(NamedTuple):
     """A photo, and the file of its predicted map, if there is one."""
 
-    photo: SemanticPhoto
+    photo: MappedPhoto[ClassMap]
     file: Path | None
 
 
@@ -168,7 +168,7 @@ def count_pixels(
     """Counts the pixels of photos; see :func:`evaluate_semantic`."""
     quality = SemanticQuality(len(classes), num_predicted)
     for photo, file in photos:
-        truth = photo.class_map()
+        truth = photo.read()
         predicted = np.full(truth.shape, -1, np.int32) if file is None else read_label_map(file)
         if labels == "dataset" and file is not None:
             place_of = np.full(2**16 + 1, -1, np.int32)  # its last entry is that of the label -1, none

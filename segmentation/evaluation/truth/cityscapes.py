@@ -1,7 +1,7 @@
 """Street scenes: Cityscapes (gtFine) with 19 or 27 classes, and CamVid with the 11 classes of the SegNet tutorial."""
 
 import re
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from segmentation.evaluation.truth.data_files import files_in, require_files
 from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, object_row
 from segmentation.evaluation.truth.truth_maps import (
     ClassList,
-    LabelPng,
+    MappedPhoto,
     PanopticTruth,
     SemanticTruth,
     TrueSegments,
     TruthSegment,
+    label_maps,
     read_png,
 )
 
@@ -57,40 +58,6 @@ def photo_key(stem: str) -> str:
     return found.group(1) if found else stem
 
 
-@dataclass(frozen=True)
-class InstanceIdsPng:
-    """A photo of Cityscapes with its map of instances.
-
-    Attributes:
-        name: file name of the photo.
-        image_id: city, sequence and frame.
-        file: the map.
-        classes: classes of the data set.
-    """
-
-    name: str
-    image_id: str
-    file: Path
-    classes: ClassList = field(repr=False)
-
-    def segments(self) -> TrueSegments:
-        """Reads the segments; things that nobody told apart are crowds.
-
-        Raises:
-            ValueError: a map that cannot be read.
-        """
-        ids, segments = read_png(self.file).astype(np.int32), []
-        values, index = np.unique(ids, return_inverse=True)
-        for place, number in enumerate(values.tolist()):
-            grouped = number < _PER_LABEL
-            category = self.classes.place_of.get(number if grouped else number // _PER_LABEL)
-            if category is None:
-                values[place] = 0
-            else:
-                segments.append(TruthSegment(number, category, grouped and self.classes.is_thing[category]))
-        return TrueSegments(values[index.reshape(ids.shape)], segments)
-
-
 def read_instances(root: Path, split: str, *, num_classes: int) -> GroundTruth:
     """Reads the instances of Cityscapes, to be scored by COCO's protocol; things that nobody told apart are crowds."""
     classes = CLASSES[num_classes]
@@ -98,7 +65,7 @@ def read_instances(root: Path, split: str, *, num_classes: int) -> GroundTruth:
     objects: list[dict[str, Any]] = []
     labels = {place: label for label, place in classes.place_of.items()}
     for photo in read_panoptic(root, split, num_classes=num_classes).photos:
-        ids, segments = photo.segments()
+        ids, segments = photo.read()
         photos[photo.image_id] = Photo(photo.name, *ids.shape)
         for segment in segments:
             if classes.is_thing[segment.category]:
@@ -109,28 +76,43 @@ def read_instances(root: Path, split: str, *, num_classes: int) -> GroundTruth:
 
 def read_semantic(root: Path, split: str, *, num_classes: int) -> SemanticTruth:
     """Finds the class maps of Cityscapes."""
-    classes = CLASSES[num_classes]
-    files = _cityscapes_files(root, split, "labelIds")
-    return SemanticTruth(classes, [LabelPng(name, file, classes) for name, file in files], photo_key)
+    return label_maps(CLASSES[num_classes], _cityscapes_files(root, split, "labelIds"), photo_key)
 
 
 def read_panoptic(root: Path, split: str, *, num_classes: int) -> PanopticTruth:
     """Finds the segments of Cityscapes: instances of things, and the rest of each class as one segment."""
     classes = CLASSES[num_classes]
     files = _cityscapes_files(root, split, "instanceIds")
-    return PanopticTruth(classes, [InstanceIdsPng(name, photo_key(name), file, classes) for name, file in files])
+    photos = [
+        MappedPhoto(name, photo_key(name), partial(_read_segments, file, classes)) for name, file in files.items()
+    ]
+    return PanopticTruth(classes, photos)
 
 
-def _cityscapes_files(root: Path, split: str, kind: str) -> list[tuple[str, Path]]:
-    """Lists the photo's name and the map of one kind for every photo that has a map of any kind or is there itself."""
+def _read_segments(file: Path, classes: ClassList) -> TrueSegments:
+    """Reads a map of instances; things that nobody told apart are crowds."""
+    ids, segments = read_png(file).astype(np.int32), []
+    values, index = np.unique(ids, return_inverse=True)
+    for place, number in enumerate(values.tolist()):
+        is_group = number < _PER_LABEL
+        category = classes.place_of.get(number if is_group else number // _PER_LABEL)
+        if category is None:
+            values[place] = 0
+        else:
+            segments.append(TruthSegment(number, category, is_group and classes.is_thing[category]))
+    return TrueSegments(values[index.reshape(ids.shape)], segments)
+
+
+def _cityscapes_files(root: Path, split: str, kind: str) -> dict[str, Path]:
+    """Returns the map of one kind for the name of every photo that has a map of any kind or is there itself."""
     folder, photos = root / "gtFine" / split, root / "leftImg8bit" / split
     require_files(root, folder)
     keys = {file.relative_to(folder).parent / photo_key(file.stem) for file in folder.glob("*/*_gtFine_*Ids.png")}
     keys |= {file.relative_to(photos).parent / photo_key(file.stem) for file in photos.glob("*/*_leftImg8bit.png")}
     if not keys:
         files_in(root, folder, f"CITY/*_gtFine_{kind}.png")
-    files = [(f"{key.as_posix()}_leftImg8bit.png", folder / f"{key}_gtFine_{kind}.png") for key in sorted(keys)]
-    require_files(root, *(file for _, file in files))
+    files = {f"{key.as_posix()}_leftImg8bit.png": folder / f"{key}_gtFine_{kind}.png" for key in sorted(keys)}
+    require_files(root, *files.values())
     return files
 
 
@@ -139,4 +121,4 @@ def read_camvid_semantic(root: Path, split: str) -> SemanticTruth:
     folder = root / f"{split}annot"
     files = files_in(root, folder, "*.png")
     require_files(root, *(folder / photo.name for photo in sorted((root / split).glob("*.png"))))
-    return SemanticTruth(CAMVID_CLASSES, [LabelPng(file.name, file, CAMVID_CLASSES) for file in files])
+    return label_maps(CAMVID_CLASSES, {file.name: file for file in files})

@@ -4,13 +4,13 @@ In the panoptic format, each photo has a map of segment ids, and one JSON file s
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from segmentation.base.inputs import loaded_json
 from segmentation.evaluation.truth.data_files import first_existing, require_files
@@ -18,11 +18,14 @@ from segmentation.evaluation.truth.ground_truth import GroundTruth, checked_rows
 from segmentation.evaluation.truth.truth_maps import (
     IGNORE,
     ClassList,
-    LabelPng,
+    ClassMap,
+    Map,
+    MappedPhoto,
     PanopticTruth,
     SemanticTruth,
     TrueSegments,
     TruthSegment,
+    label_maps,
     read_ids,
 )
 
@@ -41,16 +44,21 @@ def read_panoptic(root: Path, split: str, *, supercategories: bool = False) -> P
         supercategories: stuff is in its 15 supercategories, as U2Seg has it; segments of a photo that so become one
             class become one segment.
     """
-    name = f"panoptic_{split}2017"
-    maps = first_existing(root, [root / "annotations" / name, root / name])
-    categories = stuff_by_supercategory if supercategories else category_list
-    return read_panoptic_truth(root / "annotations" / f"{name}.json", maps, root, categories)
+    return PanopticTruth(*_coco_photos(root, split, supercategories, _read_segments))
 
 
 def read_semantic(root: Path, split: str, *, supercategories: bool = False) -> SemanticTruth:
-    """Takes the class maps of COCO 2017 from its panoptic segments."""
-    panoptic = read_panoptic(root, split, supercategories=supercategories)
-    return SemanticTruth(panoptic.classes, panoptic.photos)  # type: ignore[arg-type]
+    """Takes the class maps of COCO 2017 from its panoptic segments; see :func:`read_panoptic`."""
+    return SemanticTruth(*_coco_photos(root, split, supercategories, _read_class_map))
+
+
+def _coco_photos(
+    root: Path, split: str, supercategories: bool, read: Callable[..., Map]
+) -> tuple[ClassList, list[MappedPhoto[Map]]]:
+    name = f"panoptic_{split}2017"
+    maps = first_existing(root, [root / "annotations" / name, root / name])
+    categories = stuff_by_supercategory if supercategories else category_list
+    return _photos_of_file(root / "annotations" / f"{name}.json", maps, root, read, categories)
 
 
 def read_uvo_instances(root: Path, split: str) -> GroundTruth:
@@ -71,10 +79,10 @@ def read_scene_instances(root: Path, split: str) -> GroundTruth:
 def read_scene_semantic(root: Path, split: str) -> SemanticTruth:
     """Finds the class maps of generated scenes."""
     panoptic = read_scene_panoptic(root, split)
-    files = [root / "semantic" / photo.name for photo in panoptic.photos]
-    require_files(root, *files)
-    classes = ClassList(panoptic.classes.names, panoptic.classes.is_thing, {n: n for n in range(len(panoptic.classes))})
-    return SemanticTruth(panoptic.classes, [LabelPng(file.name, file, classes) for file in files])
+    files = {photo.name: root / "semantic" / photo.name for photo in panoptic.photos}
+    require_files(root, *files.values())
+    labels = {place: place for place in range(len(panoptic.classes))}
+    return label_maps(replace(panoptic.classes, place_of=labels), files)
 
 
 def read_scene_panoptic(root: Path, split: str) -> PanopticTruth:
@@ -116,73 +124,29 @@ def stuff_by_supercategory(rows: Sequence[Mapping[str, Any]]) -> ClassList:
     )
 
 
-@dataclass(frozen=True)
-class PanopticPng:
-    """A photo with its map of segment ids.
-
-    Attributes:
-        name: file name of the photo.
-        image_id: id of the photo.
-        file: the map.
-        listed: segments of the JSON file; a category is the place of its class.
-        joined: classes of which all segments of a photo are one.
-    """
-
-    name: str
-    image_id: int | str
-    file: Path
-    listed: tuple[TruthSegment, ...]
-    joined: frozenset[int] = frozenset()
-
-    def segments(self) -> TrueSegments:
-        """Reads the segments.
-
-        Raises:
-            ValueError: a map that cannot be read.
-        """
-        ids = read_ids(self.file)
-        first: dict[int, int] = {}
-        kept = []
-        for segment in self.listed:
-            if segment.category in self.joined and first.setdefault(segment.category, segment.id) != segment.id:
-                ids[ids == segment.id] = first[segment.category]
-            else:
-                kept.append(segment)
-        return TrueSegments(ids, kept)
-
-    def class_map(self) -> UInt8[np.ndarray, "height width"]:
-        """Reads the class of each pixel.
-
-        Raises:
-            ValueError: a map that cannot be read, or has ids that are no segment's.
-        """
-        ids = read_ids(self.file)
-        values, index = np.unique(ids, return_inverse=True)
-        place_of = {segment.id: segment.category for segment in self.listed} | {0: IGNORE}
-        strange = [value for value in values.tolist() if value not in place_of]
-        if strange:
-            raise ValueError(f"{self.file} has the segment {strange[0]}, of which its json file says nothing")
-        return np.array([place_of[value] for value in values.tolist()], np.uint8)[index.reshape(ids.shape)]
-
-
-def read_panoptic_truth(
-    file: Path,
-    maps: Path,
-    root: Path,
-    categories: Callable[[Sequence[Mapping[str, Any]]], ClassList] = category_list,
-) -> PanopticTruth:
-    """Reads the segments of a data set in COCO's panoptic format.
+def read_panoptic_truth(file: Path, maps: Path, root: Path) -> PanopticTruth:
+    """Reads the segments of a data set in COCO's panoptic format, with all of its categories as classes.
 
     Args:
         file: JSON file that says what the segments are.
         maps: folder of the maps.
         root: folder of the data set, for errors.
-        categories: function that makes classes of the file's categories.
 
     Raises:
         MissingDataError: a file that is not there.
         ValueError: a file that is not in the format.
     """
+    return PanopticTruth(*_photos_of_file(file, maps, root, _read_segments, category_list))
+
+
+def _photos_of_file(
+    file: Path,
+    maps: Path,
+    root: Path,
+    read: Callable[..., Map],
+    categories: Callable[[Sequence[Mapping[str, Any]]], ClassList],
+) -> tuple[ClassList, list[MappedPhoto[Map]]]:
+    """Reads a JSON file; ``read`` is what the photos read their maps with, ``categories`` makes the classes."""
     require_files(root, file)
     where = f"'ground_truth' {file}"
     loaded = loaded_json("ground_truth", file)
@@ -200,11 +164,11 @@ def read_panoptic_truth(
     for row in sorted(entries, key=lambda row: names[row["image_id"]]):
         name = names[row["image_id"]]
         segments = _listed_segments(f"{where}: photo {name!r}", row["segments_info"], classes)
-        photos.append(PanopticPng(name, row["image_id"], maps / row["file_name"], segments, joined))
-    require_files(root, *(photo.file for photo in photos))
+        photos.append(MappedPhoto(name, row["image_id"], partial(read, maps / row["file_name"], segments, joined)))
+    require_files(root, *(maps / row["file_name"] for row in entries))
     if not photos:
         raise ValueError(f"{where} has no photos with maps")
-    return PanopticTruth(classes, photos)
+    return classes, photos
 
 
 def _listed_segments(where: str, infos: Any, classes: ClassList) -> tuple[TruthSegment, ...]:
@@ -218,3 +182,27 @@ def _listed_segments(where: str, infos: Any, classes: ClassList) -> tuple[TruthS
             )
         segments.append(TruthSegment(info["id"], place, bool(info.get("iscrowd", 0))))
     return tuple(segments)
+
+
+def _read_segments(file: Path, listed: Sequence[TruthSegment], joined: Set[int]) -> TrueSegments:
+    """Reads a map of the listed segments; segments of each joined class become one."""
+    ids = read_ids(file)
+    first: dict[int, int] = {}
+    kept = []
+    for segment in listed:
+        if segment.category in joined and first.setdefault(segment.category, segment.id) != segment.id:
+            ids[ids == segment.id] = first[segment.category]
+        else:
+            kept.append(segment)
+    return TrueSegments(ids, kept)
+
+
+def _read_class_map(file: Path, listed: Sequence[TruthSegment], joined: Set[int]) -> ClassMap:
+    """Reads the class of each pixel from a map of the listed segments."""
+    ids, segments = _read_segments(file, listed, joined)
+    numbers, index = np.unique(ids, return_inverse=True)
+    class_of = {segment.id: segment.category for segment in segments} | {0: IGNORE}
+    strange = [number for number in numbers.tolist() if number not in class_of]
+    if strange:
+        raise ValueError(f"{file} has the segment {strange[0]}, of which its json file says nothing")
+    return np.array([class_of[number] for number in numbers.tolist()], np.uint8)[index.reshape(ids.shape)]

@@ -6,7 +6,7 @@ A label is the official id less one. Eleven of the 91 thing labels were given up
 from pathlib import Path
 
 from segmentation.evaluation.truth.data_files import files_in, first_existing, require_files
-from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, SemanticTruth
+from segmentation.evaluation.truth.truth_maps import ClassList, SemanticTruth, label_maps
 
 _THINGS = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, street sign,
@@ -89,4 +89,4 @@ def read_semantic(root: Path, split: str, *, coarse: bool) -> SemanticTruth:
     files = files_in(root, folder, "*.png")
     require_files(root, *(folder / f"{photo.stem}.png" for photo in sorted((root / name).glob("*.jpg"))))
     classes = COARSE_CLASSES if coarse else FINE_CLASSES
-    return SemanticTruth(classes, [LabelPng(f"{file.stem}.jpg", file, classes) for file in files])
+    return label_maps(classes, {f"{file.stem}.jpg": file for file in files})

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Integer, UInt8, UInt32
+from jaxtyping import Integer, UInt32
 from PIL import Image
 
 from segmentation.data.formats import pillow_silenced
 
 IGNORE = 255  # class of pixels that do not count
+Map = TypeVar("Map")
+ClassMap = Integer[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True)
@@ -57,33 +60,6 @@ class ClassList:
         return tuple(place for place, is_thing in enumerate(self.is_thing) if is_thing)
 
 
-@runtime_checkable
-class SemanticPhoto(Protocol):
-    """A photo whose class map can be read."""
-
-    @property
-    def name(self) -> str:
-        """File name of the photo."""
-
-    def class_map(self) -> Integer[np.ndarray, "height width"]:
-        """Reads the class of each pixel, ``IGNORE`` where it does not count."""
-
-
-@dataclass(frozen=True)
-class SemanticTruth:
-    """The class maps of a data set.
-
-    Attributes:
-        classes: classes of the data set.
-        photos: photos in the order of their names.
-        key: function that brings the names of photos and of predicted maps, without suffix, to one form.
-    """
-
-    classes: ClassList
-    photos: Sequence[SemanticPhoto]
-    key: Callable[[str], str] = str
-
-
 class TruthSegment(NamedTuple):
     """A segment of the ground truth.
 
@@ -110,20 +86,35 @@ class TrueSegments(NamedTuple):
     segments: list[TruthSegment]
 
 
-@runtime_checkable
-class PanopticPhoto(Protocol):
-    """A photo whose segments can be read."""
+@dataclass(frozen=True)
+class MappedPhoto(Generic[Map]):
+    """A photo whose ground truth is read when it is needed.
 
-    @property
-    def name(self) -> str:
-        """File name of the photo."""
+    Attributes:
+        name: file name of the photo.
+        image_id: id by which predictions may call the photo.
+        read: function that reads the map; it can be pickled.
+    """
 
-    @property
-    def image_id(self) -> int | str:
-        """Id by which predictions may call the photo."""
+    name: str
+    image_id: int | str
+    read: Callable[[], Map]
 
-    def segments(self) -> TrueSegments:
-        """Reads the segments."""
+
+@dataclass(frozen=True)
+class SemanticTruth:
+    """The class maps of a data set.
+
+    Attributes:
+        classes: classes of the data set.
+        photos: photos in the order of their names, which read the class of each pixel, ``IGNORE`` where it does not
+            count.
+        key: function that brings the names of photos and of predicted maps, without suffix, to one form.
+    """
+
+    classes: ClassList
+    photos: Sequence[MappedPhoto[ClassMap]]
+    key: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -132,39 +123,37 @@ class PanopticTruth:
 
     Attributes:
         classes: classes of the data set.
-        photos: photos in the order of their names.
+        photos: photos in the order of their names, which read their segments.
     """
 
     classes: ClassList
-    photos: Sequence[PanopticPhoto]
+    photos: Sequence[MappedPhoto[TrueSegments]]
 
 
-@dataclass(frozen=True)
-class LabelPng:
-    """A photo whose class map is a PNG of labels: its grey values, or palette indices.
+def label_maps(classes: ClassList, files: Mapping[str, Path], key: Callable[[str], str] = str) -> SemanticTruth:
+    """Makes ground truth of PNGs whose grey values, or palette indices, are the ids of classes.
 
-    Attributes:
-        name: file name of the photo.
-        file: the PNG.
-        classes: classes by their labels.
+    Args:
+        classes: classes of the data set.
+        files: file of each photo, by the photo's name.
+        key: see :class:`SemanticTruth`.
     """
+    photos = [MappedPhoto(name, name, partial(read_labels, file, classes)) for name, file in files.items()]
+    return SemanticTruth(classes, photos, key)
 
-    name: str
-    file: Path
-    classes: ClassList = field(repr=False)
 
-    def class_map(self) -> UInt8[np.ndarray, "height width"]:
-        """Reads the class of each pixel.
+def read_labels(file: Path, classes: ClassList) -> ClassMap:
+    """Reads the class of each pixel from a PNG of labels.
 
-        Raises:
-            ValueError: a file that cannot be read, or has no labels of 8 bits.
-        """
-        labels = read_png(self.file)
-        if labels.ndim != 2 or labels.dtype != np.uint8:
-            raise ValueError(f"{self.file} must have labels of 8 bits, got {labels.dtype} {list(labels.shape)}")
-        class_of = np.full(256, IGNORE, dtype=np.uint8)
-        class_of[list(self.classes.place_of)] = list(self.classes.place_of.values())
-        return class_of[labels]
+    Raises:
+        ValueError: a file that cannot be read, or has no labels of 8 bits.
+    """
+    labels = read_png(file)
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise ValueError(f"{file} must have labels of 8 bits, got {labels.dtype} {list(labels.shape)}")
+    class_of = np.full(256, IGNORE, dtype=np.uint8)
+    class_of[list(classes.place_of)] = list(classes.place_of.values())
+    return class_of[labels]
 
 
 def read_png(file: Path) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from segmentation.evaluation.truth.data_files import first_existing, require_files
 from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, object_row
-from segmentation.evaluation.truth.truth_maps import ClassList, LabelPng, SemanticTruth, read_png
+from segmentation.evaluation.truth.truth_maps import ClassList, SemanticTruth, label_maps, read_png
 
 OBJECTS = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
@@ -67,9 +67,9 @@ def read_semantic(root: Path, split: str) -> SemanticTruth:
     """Finds the class maps of VOC 2012's segmentation, with background."""
     folder = _year_folder(root, "2012")
     stems = sorted(_photo_stems(root, folder / f"ImageSets/Segmentation/{split}.txt"))
-    files = [folder / "SegmentationClass" / f"{stem}.png" for stem in stems]
-    require_files(root, *files)
-    return SemanticTruth(CLASSES, [LabelPng(f"{file.stem}.jpg", file, CLASSES) for file in files])
+    files = {f"{stem}.jpg": folder / "SegmentationClass" / f"{stem}.png" for stem in stems}
+    require_files(root, *files.values())
+    return label_maps(CLASSES, files)
 
 
 def _year_folder(root: Path, year: str) -> Path:

@@ -202,7 +202,7 @@ def instance_results(truth: GroundTruth) -> list[dict[str, Any]]:
 def write_semantic(folder: Path, truth: SemanticTruth) -> None:
     """The classes themselves, and 255 where nothing counts."""
     for photo in truth.photos:
-        save(folder / Path(photo.name).with_suffix(".png"), photo.class_map().astype(np.uint8))
+        save(folder / Path(photo.name).with_suffix(".png"), photo.read().astype(np.uint8))
 
 
 def write_panoptic(file: Path, truth: PanopticTruth) -> None:
@@ -212,7 +212,7 @@ def write_panoptic(file: Path, truth: PanopticTruth) -> None:
         ids_of.setdefault(place, number)
     rows = []
     for photo in truth.photos:
-        ids, segments = photo.segments()
+        ids, segments = photo.read()
         kept = [segment for segment in segments if not segment.is_crowd]
         ids = np.where(np.isin(ids, [segment.id for segment in kept]), ids, 0)
         name = f"{Path(photo.name).stem}.png"
@@ -225,5 +225,5 @@ def write_panoptic(file: Path, truth: PanopticTruth) -> None:
 def random_semantic(folder: Path, truth: SemanticTruth) -> None:
     rng = np.random.default_rng(5)
     for photo in truth.photos:
-        shape = photo.class_map().shape
+        shape = photo.read().shape
         save(folder / Path(photo.name).with_suffix(".png"), rng.integers(0, len(truth.classes), shape).astype(np.uint8))

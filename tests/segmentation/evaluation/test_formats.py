@@ -121,7 +121,7 @@ def test_cityscapes_has_crowds_and_void(roots: dict[str, Path]) -> None:
         assert {row["category_id"] for row in truth.objects if row["iscrowd"]} == {24}
         panoptic = truth_of(name, "panoptic", roots[name])
         assert panoptic.photos[0].name == "bonn/bonn_000000_000019_leftImg8bit.png"
-        names = {panoptic.classes.names[segment.category] for segment in panoptic.photos[0].segments().segments}
+        names = {panoptic.classes.names[segment.category] for segment in panoptic.photos[0].read().segments}
         assert ("caravan" in names, "parking" in names) == (len(categories) == 3,) * 2
 
 
@@ -136,7 +136,7 @@ def test_stuff_of_one_supercategory_is_one_segment(roots: dict[str, Path]) -> No
     truth = truth_of("coco-95", "panoptic", roots["coco"])
     assert truth.classes.names == ("person", "dog", "bottle", "sky", "textile")
     for photo in truth.photos:
-        ids, segments = photo.segments()
+        ids, segments = photo.read()
         stuff = [segment.category for segment in segments if not truth.classes.is_thing[segment.category]]
         assert len(stuff) == len(set(stuff))
         assert set(np.unique(ids).tolist()) - {0} == {segment.id for segment in segments}

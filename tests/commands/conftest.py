@@ -1,3 +1,0 @@
-from tests.segmentation.evaluation.conftest import roots
-
-__all__ = ["roots"]
