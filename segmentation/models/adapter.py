@@ -70,22 +70,16 @@ class SpatialPrior(nn.Module):
 class Layout(NamedTuple):
     """The shapes of a grid of tokens and of maps over the same photo, and their reference points in [0, 1].
 
-    Attributes:
-        grid: rows and columns of tokens.
-        shapes: (height, width) of the maps, fine to coarse.
-        token_centres: centres (x, y) of the tokens.
-        pixel_centres: centres of the pixels of all maps.
-
     Example:
         >>> Layout.of((2, 3), [torch.rand(1, 8, 1, 2)]).pixel_centres
         tensor([[0.2500, 0.5000],
                 [0.7500, 0.5000]])
     """
 
-    grid: tuple[int, int]
-    shapes: tuple[tuple[int, int], ...]
-    token_centres: Float[Tensor, "tokens 2"]
-    pixel_centres: Float[Tensor, "pixels 2"]
+    grid: tuple[int, int]  #: rows and columns of tokens.
+    shapes: tuple[tuple[int, int], ...]  #: (height, width) of the maps, fine to coarse.
+    token_centres: Float[Tensor, "tokens 2"]  #: centres (x, y) of the tokens.
+    pixel_centres: Float[Tensor, "pixels 2"]  #: centres (x, y) of the pixels of all maps.
 
     @classmethod
     def of(cls, grid: tuple[int, int], maps: Sequence[Tensor]) -> "Layout":

@@ -59,9 +59,9 @@ class DeformableAttention(nn.Module):
         self.weights = nn.Linear(channels, heads * levels * points)
         self.value = nn.Linear(channels, width)
         self.output = nn.Linear(width, channels)
-        self.reset_parameters()
+        self._initialise()
 
-    def reset_parameters(self) -> None:
+    def _initialise(self) -> None:
         """Initialises as in the paper: point ``k`` lies ``k`` pixels from the query, in the direction of its head."""
         for linear in (self.offsets, self.weights):
             nn.init.zeros_(linear.weight)

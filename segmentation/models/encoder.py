@@ -63,13 +63,10 @@ class TokenEncoder(nn.Module):
         return self.vit.std
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """Computes the keys of photos of one size.
+        """Computes the keys of photos of one size, row by row, in the dtype of the encoder.
 
         Args:
             pixels: RGB in [0, 1], height and width multiples of the patch.
-
-        Returns:
-            ``[batch, height / patch * width / patch, channels]``, row by row, in the dtype of the encoder.
 
         Raises:
             TypeError, ValueError: see :meth:`~segmentation.models.vit.ViT.normalised`.

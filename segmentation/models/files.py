@@ -114,7 +114,7 @@ def load_states(modules: Mapping[str, tuple[nn.Module, Mapping[str, Any]]]) -> N
 
 
 def _misfits(expected: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
-    wanted, given = ({name: getattr(own, "shape", None) for name, own in each.items()} for each in (expected, state))
+    wanted, given = ({name: getattr(x, "shape", None) for name, x in each.items()} for each in (expected, state))
     problems = {
         "missing": [name for name in wanted if name not in given],
         "unknown": [name for name in given if name not in wanted],

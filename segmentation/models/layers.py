@@ -40,21 +40,21 @@ def group_norm(channels: int, groups: int) -> nn.GroupNorm:
 
 
 def run_layer(layer: Callable[..., Any], *inputs: Any, checkpointing: bool) -> Any:
-    """Calls a layer; with ``checkpointing`` it is computed again for its gradient instead of keeping activations."""
+    """Calls a layer; with ``checkpointing`` it is computed again for its gradient, and keeps no activations."""
     if checkpointing and torch.is_grad_enabled():
         return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=False)
     return layer(*inputs)
 
 
 def as_pixels(maps: Sequence[Tensor]) -> Float[Tensor, "batch pixels channels"]:
-    """Lists the pixels of maps ``[batch, channels, height, width]``, row by row, one map after the other."""
+    """Flattens maps ``[batch, channels, height, width]`` to their pixels, row by row, one map after the other."""
     return torch.cat([image.flatten(2) for image in maps], 2).transpose(1, 2)
 
 
 def as_maps(pixels: Float[Tensor, "batch pixels channels"], shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
     """Inverts :func:`as_pixels` for maps of the given (height, width)."""
-    pixels_of_maps = pixels.transpose(1, 2).split([height * width for height, width in shapes], 2)
-    return [own.unflatten(2, shape) for own, shape in zip(pixels_of_maps, shapes, strict=True)]
+    flat = pixels.transpose(1, 2).split([height * width for height, width in shapes], 2)
+    return [image.unflatten(2, shape) for image, shape in zip(flat, shapes, strict=True)]
 
 
 def sine_positions(

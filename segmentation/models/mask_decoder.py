@@ -23,9 +23,6 @@ class Attention(nn.Module):
     Args:
         channels: width of queries, keys, values and results.
         heads: number of heads, a divisor of ``channels``.
-
-    Raises:
-        TypeError, ValueError: an argument is no int, or out of range.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -63,9 +60,6 @@ class MaskedAttentionLayer(nn.Module):
         heads: number of heads of both attentions.
         hidden: width of the hidden layer of the feed-forward network.
 
-    Raises:
-        TypeError, ValueError: an argument is no int, or out of range.
-
     Example:
         >>> layer = MaskedAttentionLayer(8, heads=2, hidden=16)
         >>> queries, pixels = torch.rand(1, 3, 8), torch.rand(1, 20, 8)
@@ -100,17 +94,11 @@ class MaskedAttentionLayer(nn.Module):
 
 
 class DecoderOutput(NamedTuple):
-    """The predictions of all queries after one layer: instance queries first, then semantic ones.
+    """The predictions of all queries after one layer: instance queries first, then semantic ones."""
 
-    Attributes:
-        masks: mask logits, at stride 4.
-        objectness: logit of a query having found an object at all.
-        queries: features of the queries, after the decoder's norm.
-    """
-
-    masks: Float[Tensor, "batch queries height width"]
-    objectness: Float[Tensor, "batch queries"]
-    queries: Queries
+    masks: Float[Tensor, "batch queries height width"]  #: mask logits, at stride 4.
+    objectness: Float[Tensor, "batch queries"]  #: logit of a query having found an object at all.
+    queries: Queries  #: features of the queries, after the decoder's norm.
 
 
 class MaskDecoder(nn.Module):
@@ -128,7 +116,7 @@ class MaskDecoder(nn.Module):
         feedforward: width of the hidden layer of the feed-forward networks.
         instance_queries: number of queries for instances.
         semantic_queries: number of queries for semantic regions.
-        checkpointing: in training, compute each layer again for its gradient instead of keeping its activations.
+        checkpointing: in training, compute each layer again for its gradient.
 
     Raises:
         TypeError, ValueError: an argument is no int, or out of range.
@@ -153,10 +141,8 @@ class MaskDecoder(nn.Module):
     ) -> None:
         super().__init__()
         check_count("layers", layers, 0)
-        self.counts = [
-            check_count("instance_queries", instance_queries, 0),
-            check_count("semantic_queries", semantic_queries, 0),
-        ]
+        counts = {"instance_queries": instance_queries, "semantic_queries": semantic_queries}
+        self.counts = [check_count(name, count, 0) for name, count in counts.items()]
         self.channels, self.checkpointing = channels, checkpointing
         self.query_features = nn.Parameter(torch.randn(sum(self.counts), channels))
         self.query_positions = nn.Parameter(torch.randn(sum(self.counts), channels))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,41 +15,19 @@ from segmentation.models.adapter import LEVELS, Extractor, FeaturePyramid, Injec
 from segmentation.models.layers import as_pixels, run_layer
 from segmentation.models.vit import ViT
 
-_EXTRA_EXTRACTORS = 2
-
 
 class BlockTokens(NamedTuple):
-    """Keys and tokens of a frozen vision transformer, which may be kept: they depend on the photos alone.
+    """Keys and tokens of a vision transformer. Those of a frozen one may be kept: they depend on the photos alone."""
 
-    Attributes:
-        keys: keys of the last self-attention.
-        intermediates: tokens of the patches after each group of blocks, ``[batch, tokens, channels]``.
-    """
-
-    keys: Float[Tensor, "batch tokens channels"]
-    intermediates: tuple[Tensor, ...]
+    keys: Float[Tensor, "batch tokens channels"]  #: keys of the last self-attention.
+    intermediates: tuple[Tensor, ...]  #: patch tokens ``[batch, tokens, channels]`` after each group of blocks.
 
 
 class EncoderFeatures(NamedTuple):
-    """Keys and feature maps of photos.
+    """Keys and feature maps of photos."""
 
-    Attributes:
-        keys: keys of the last self-attention.
-        maps: maps of strides 4, 8, 16 and 32, ``[batch, channels, height, width]``, sizes rounded up.
-    """
-
-    keys: Float[Tensor, "batch tokens channels"]
-    maps: tuple[Tensor, ...]
-
-
-class _Maps(NamedTuple):
-    """The pixels of the maps of strides 8, 16 and 32, and the layout of these maps."""
-
-    pixels: Tensor
-    layout: Layout
-
-
-_MapsOrNone = TypeVar("_MapsOrNone", _Maps, None)
+    keys: Float[Tensor, "batch tokens channels"]  #: keys of the last self-attention.
+    maps: tuple[Tensor, ...]  #: maps ``[batch, channels, height, width]`` of strides 4, 8, 16, 32, sizes rounded up.
 
 
 class MultiScaleEncoder(nn.Module):
@@ -69,14 +47,8 @@ class MultiScaleEncoder(nn.Module):
         freeze: keep the transformer as it is: no injectors, no gradients for its parameters.
         interactions: number of interaction blocks, the groups that the blocks are split into.
         heads, points, value_ratio: see :class:`~segmentation.models.deformable_attention.DeformableAttention`.
-        stem_channels: width of the stride 4 map of the spatial prior.
-        map_channels: width of the maps; ``None`` for that of the tokens. Narrow maps are quick, but nothing can be
-            injected from them: only for a frozen transformer.
-        shrink: factor by which photos are made smaller for the spatial prior: 2 makes the strides of the maps 8, 16, 32
-            and 64 pixels of the photo, and all that follows four times cheaper.
-        center_keys: subtract the mean key of each photo before the keys are added to the maps.
-        checkpointing: in training, compute blocks, injectors and extractors again for their gradients instead of
-            keeping their activations.
+        stem_channels, map_channels, shrink, center_keys: see :class:`~segmentation.config.training.AdapterSettings`.
+        checkpointing: in training, compute blocks, injectors and extractors again for their gradients.
 
     Attributes:
         name: timm's name of the transformer.
@@ -85,9 +57,8 @@ class MultiScaleEncoder(nn.Module):
         key_channels: width of the keys.
 
     Raises:
-        TypeError, ValueError, FileNotFoundError, ConnectionError: see :class:`~segmentation.models.vit.ViT`, and
-            ValueError for more ``interactions`` than blocks, ``heads`` that do not divide the width of the values, or
-            ``map_channels`` without ``freeze``.
+        TypeError, ValueError, FileNotFoundError, ConnectionError: see :class:`~segmentation.models.vit.ViT`; a
+            ValueError also for more ``interactions`` than blocks, or ``map_channels`` without ``freeze``.
 
     Example:
         >>> size = {"embed_dim": 32, "depth": 2, "num_heads": 2}
@@ -141,7 +112,7 @@ class MultiScaleEncoder(nn.Module):
             nn.Identity() if map_channels is None else nn.Linear(self.vit.channels, map_channels)
             for _ in range(interactions)
         )
-        self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(_EXTRA_EXTRACTORS))
+        self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(2))
         self.maps = FeaturePyramid(stem_channels, self.channels, self.key_channels, center_keys)
 
     def forward(
@@ -155,33 +126,33 @@ class MultiScaleEncoder(nn.Module):
                 changes no bit of the features.
 
         Raises:
-            TypeError: ``pixels`` is no floating point tensor.
-            ValueError: ``pixels`` or ``tokens`` of another shape, or tokens for an encoder that is not frozen.
+            TypeError, ValueError: see :meth:`~segmentation.models.vit.ViT.normalised`; a ValueError also for ``tokens``
+                of another shape, or for an encoder that is not frozen.
         """
         normalised = self.vit.normalised(pixels)
         if tokens is not None:
             self._check_tokens(tokens, pixels)
-        stem, maps = self._spatial_prior(normalised)
+        stem, maps, layout = self._spatial_prior(normalised)
         if self.freeze:
             keys, intermediates = self.block_tokens(pixels) if tokens is None else tokens
-            intermediates = tuple(layer(own) for layer, own in zip(self.narrow, intermediates, strict=True))
-            for extractor, own in zip(self.extractors, intermediates, strict=True):
-                maps = self._extract(extractor, maps, own)
+            intermediates = tuple(narrow(after) for narrow, after in zip(self.narrow, intermediates, strict=True))
+            for extractor, after in zip(self.extractors, intermediates, strict=True):
+                maps = self._run(extractor, maps, after, layout)
         else:
-            (keys, intermediates), maps = self._run_blocks(normalised, maps)
-            maps = self._extract(self.extractors[-1], maps, intermediates[-1])
+            (keys, intermediates), interacted = self._run_blocks(normalised, maps, layout)
+            maps = self._run(self.extractors[-1], interacted, intermediates[-1], layout)
         for extractor in self.extra_extractors:
-            maps = self._extract(extractor, maps, intermediates[-1])
-        return EncoderFeatures(keys, self.maps(stem, maps.pixels, intermediates, keys, maps.layout))
+            maps = self._run(extractor, maps, intermediates[-1], layout)
+        return EncoderFeatures(keys, self.maps(stem, maps, intermediates, keys, layout))
 
     def keys(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """Computes the keys of :meth:`forward` alone, and nothing that they do not need."""
         normalised = self.vit.normalised(pixels)
         if not self.freeze:
-            _, maps = self._spatial_prior(normalised)
-            return self._run_blocks(normalised, maps, last=False)[0].keys
+            _, maps, layout = self._spatial_prior(normalised)
+            return self._run_blocks(normalised, maps, layout, last=False)[0].keys
         with torch.no_grad():
-            return self._run_blocks(normalised, None, last=False)[0].keys
+            return self._run_blocks(normalised, last=False)[0].keys
 
     @torch.no_grad()
     def block_tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> BlockTokens:
@@ -192,10 +163,10 @@ class MultiScaleEncoder(nn.Module):
         """
         if not self.freeze:
             raise ValueError("'freeze' must be True for block_tokens, got False")
-        return self._run_blocks(self.vit.normalised(pixels), None)[0]
+        return self._run_blocks(self.vit.normalised(pixels))[0]
 
-    def _spatial_prior(self, pixels: Tensor) -> tuple[Tensor, _Maps]:
-        """Returns the map of stride 4 and, projected and with level embeddings, those of strides 8, 16 and 32."""
+    def _spatial_prior(self, pixels: Tensor) -> tuple[Tensor, Tensor, Layout]:
+        """Returns the map of stride 4, the pixels of those of strides 8, 16 and 32, embedded, and their layout."""
         height, width = pixels.shape[2:]
         small = pixels
         if self.shrink > 1:
@@ -206,14 +177,14 @@ class MultiScaleEncoder(nn.Module):
             project(image) + embedding[:, None, None]
             for project, image, embedding in zip(self.projections, coarser, self.level_embeddings, strict=True)
         ]
-        layout = Layout.of((height // self.patch_size, width // self.patch_size), maps)
-        return stem, _Maps(as_pixels(maps), layout)
+        return stem, as_pixels(maps), Layout.of((height // self.patch_size, width // self.patch_size), maps)
 
-    def _run_blocks(self, pixels: Tensor, maps: _MapsOrNone, *, last: bool = True) -> tuple[BlockTokens, _MapsOrNone]:
+    def _run_blocks(
+        self, pixels: Tensor, maps: Tensor | None = None, layout: Layout | None = None, *, last: bool = True
+    ) -> tuple[BlockTokens, Tensor | None]:
         """Runs the blocks of the transformer; tokens and maps, if there are any, interact before and after each group.
 
-        Maps do not attend to the result of the last block yet. Without ``last`` that block is left out, and so is its
-        entry of the intermediates.
+        The interaction after the last group is left out. Without ``last``, so are the last block and its tokens.
         """
         tokens, rotary = self.vit.embed(pixels)
         intermediates: list[Tensor] = []
@@ -222,8 +193,8 @@ class MultiScaleEncoder(nn.Module):
                 intermediates.append(self.vit.patches(tokens))
             if maps is not None:
                 if index:
-                    maps = self._extract(self.extractors[index - 1], maps, intermediates[-1])
-                injected = self._run(self.injectors[index], self.vit.patches(tokens), *maps)
+                    maps = self._run(self.extractors[index - 1], maps, intermediates[-1], layout)
+                injected = self._run(self.injectors[index], self.vit.patches(tokens), maps, layout)
                 tokens = torch.cat([tokens[:, : self.vit.num_prefix_tokens], injected], 1)
             for block in group:
                 tokens = self._run(self.vit.through_block, block, tokens, rotary)
@@ -233,9 +204,6 @@ class MultiScaleEncoder(nn.Module):
             intermediates.append(self.vit.patches(tokens))
         return BlockTokens(self.vit.keys(before_last), tuple(intermediates)), maps
 
-    def _extract(self, extractor: nn.Module, maps: _Maps, tokens: Tensor) -> _Maps:
-        return maps._replace(pixels=self._run(extractor, maps.pixels, tokens, maps.layout))
-
     def _run(self, layer: Callable[..., Any], *inputs: Any) -> Any:
         return run_layer(layer, *inputs, checkpointing=self.checkpointing and self.training)
 
@@ -243,6 +211,6 @@ class MultiScaleEncoder(nn.Module):
         if not self.freeze:
             raise ValueError("'tokens' must be None unless the encoder is frozen, got some")
         count, groups = pixels.size(2) * pixels.size(3) // self.patch_size**2, len(self.extractors)
-        shapes, expected = [list(own.shape) for own in tokens.intermediates], [len(pixels), count, self.vit.channels]
+        shapes, expected = [list(x.shape) for x in tokens.intermediates], [len(pixels), count, self.vit.channels]
         if shapes != [expected] * groups:
             raise ValueError(f"'tokens.intermediates' must be {groups} tensors of shape {expected}, got {shapes}")

@@ -14,15 +14,10 @@ from segmentation.models.layers import as_maps, as_pixels, feedforward, group_no
 
 
 class PixelFeatures(NamedTuple):
-    """The pixel decoder's maps, which the mask decoder reads.
+    """The pixel decoder's maps, which the mask decoder reads."""
 
-    Attributes:
-        mask_features: features of stride 4, whose products with mask embeddings are the masks.
-        maps: features that queries attend to, coarse to fine: strides 32, 16 and 8.
-    """
-
-    mask_features: Float[Tensor, "batch channels height width"]
-    maps: tuple[Tensor, Tensor, Tensor]
+    mask_features: Float[Tensor, "batch channels height width"]  #: stride 4; products with mask embeddings are masks.
+    maps: tuple[Tensor, Tensor, Tensor]  #: strides 32, 16 and 8, which queries attend to.
 
 
 class PixelDecoder(nn.Module):
@@ -39,7 +34,7 @@ class PixelDecoder(nn.Module):
         heads: number of attention heads.
         points: sampling points per head and level.
         feedforward: width of the hidden layer of the feed-forward networks.
-        checkpointing: in training, compute each layer again for its gradient instead of keeping its activations.
+        checkpointing: in training, compute each layer again for its gradient.
 
     Raises:
         TypeError, ValueError: an argument is no int, or out of range.

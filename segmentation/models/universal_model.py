@@ -38,16 +38,12 @@ class ProjectionHead(nn.Module):
     def __init__(self, channels: int, clusters: int, layers: int, hidden: int, bottleneck: int) -> None:
         super().__init__()
         widths = [channels, *[hidden] * (layers - 1), bottleneck]
-        modules: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            modules += [nn.Linear(before, after), nn.GELU()]
-        self.mlp = nn.Sequential(*modules[:-1])
-        for module in self.mlp:
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02 if hidden > 1024 else hidden**-0.5)
-                nn.init.zeros_(module.bias)
-        self.prototypes = nn.Parameter(torch.empty(clusters, bottleneck))
-        nn.init.normal_(self.prototypes)
+        linears = [nn.Linear(before, after) for before, after in pairwise(widths)]
+        self.mlp = nn.Sequential(*[module for linear in linears for module in (linear, nn.GELU())][:-1])
+        for linear in linears:
+            nn.init.trunc_normal_(linear.weight, std=0.02 if hidden > 1024 else hidden**-0.5)
+            nn.init.zeros_(linear.bias)
+        self.prototypes = nn.Parameter(torch.randn(clusters, bottleneck))
 
     def forward(self, x: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
         """Returns the cosine of each projected row with each prototype."""
@@ -100,15 +96,10 @@ class Thingness(nn.Module):
 
 
 class ModelOutput(NamedTuple):
-    """The output of the network for a batch.
+    """The output of the network for a batch."""
 
-    Attributes:
-        keys: keys of the transformer, ``[batch, tokens, channels]``.
-        layers: predictions of the mask decoder before its first layer and after each.
-    """
-
-    keys: Tensor
-    layers: list[DecoderOutput]
+    keys: Float[Tensor, "batch tokens channels"]  #: keys of the transformer's last self-attention.
+    layers: list[DecoderOutput]  #: predictions of the mask decoder before its first layer and after each.
 
 
 class UniversalModel(nn.Module):
@@ -129,16 +120,15 @@ class UniversalModel(nn.Module):
 
     def __init__(self, settings: TrainSettings, *, load_encoder: bool = True) -> None:
         super().__init__()
-        encoder, decoder, head = settings.encoder, settings.decoder, settings.head
-        checkpointing = settings.optimizer.checkpointing
+        encoder, decoder, checkpointing = settings.encoder, settings.decoder, settings.optimizer.checkpointing
         self.encoder = MultiScaleEncoder(
             encoder.name,
             encoder.weights if load_encoder else None,
             init=encoder.init if load_encoder else "random",
             options=encoder.options,
             freeze=encoder.freeze,
-            **asdict(settings.adapter),
             checkpointing=checkpointing,
+            **asdict(settings.adapter),
         )
         self.pixel_decoder = PixelDecoder(
             self.encoder.channels,
@@ -159,8 +149,8 @@ class UniversalModel(nn.Module):
             checkpointing,
         )
         self.query_projection = nn.Linear(decoder.channels, self.encoder.key_channels)
-        self.head = ProjectionHead(self.encoder.key_channels, head.clusters, head.layers, head.hidden, head.bottleneck)
-        self.thingness = Thingness(head.clusters)
+        self.head = ProjectionHead(self.encoder.key_channels, **asdict(settings.head))
+        self.thingness = Thingness(settings.head.clusters)
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None) -> ModelOutput:
         """Computes the keys, and the masks after every layer.

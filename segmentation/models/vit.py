@@ -17,7 +17,6 @@ from graphpool.checks import check_choice, check_tensor, describe
 from segmentation.base.wording import first_line
 from segmentation.models.weights import adopt_grid, load_weights
 
-INITS = ("pretrained", "random")
 _OUR_OPTIONS = ("dynamic_img_size", "in_chans", "num_classes", "pretrained")
 
 
@@ -63,14 +62,14 @@ class ViT(nn.Module):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        check_choice("init", init, INITS)
+        check_choice("init", init, ("pretrained", "random"))
         if init == "random" and weights is not None:
             raise ValueError("'weights' and init='random' exclude each other, got both")
         if init != "random" and options:
             raise ValueError(f"'options' must be empty unless init='random', got {dict(options)}")
         self.model = _create(name, options or {}, pretrained=init == "pretrained" and weights is None)
-        last = len(self.model.blocks) - 1
-        self.model.prune_intermediate_layers([last], prune_norm=True, prune_head=True)  # only blocks stay
+        # only embeddings and blocks stay
+        self.model.prune_intermediate_layers([len(self.model.blocks) - 1], prune_norm=True, prune_head=True)
         if weights is not None:
             load_weights(self.model, weights)
         self.patch_size = int(self.model.patch_embed.feat_ratio())
@@ -80,8 +79,7 @@ class ViT(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         for key in ("mean", "std"):
-            value = torch.tensor(self.model.pretrained_cfg[key]).view(3, 1, 1)
-            self.register_buffer(key, value, persistent=False)
+            self.register_buffer(key, torch.tensor(self.model.pretrained_cfg[key]).view(3, 1, 1), persistent=False)
         self.register_load_state_dict_pre_hook(_adopt_saved_grid)
         self.eval()
 
@@ -107,11 +105,10 @@ class ViT(nn.Module):
         check_tensor("pixels", pixels, dims=4)
         if pixels.size(1) != 3:
             raise ValueError(f"'pixels' must have 3 channels, got {describe(pixels)}")
-        height, width = pixels.shape[2:]
-        if height % self.patch_size or width % self.patch_size or not height * width:
+        (height, width), patch = pixels.shape[2:], self.patch_size
+        if height % patch or width % patch or not height * width:
             raise ValueError(
-                f"'pixels' must have a height and width in multiples of the patch of {self.patch_size}, "
-                f"got {height} x {width}"
+                f"'pixels' must have a height and width in multiples of the patch of {patch}, got {height} x {width}"
             )
         return ((pixels - self.mean) / self.std).to(next(self.model.parameters()).dtype)
 
