@@ -1,1 +1,1 @@
-"""Photos on the way in: found, decoded, and decoded ahead."""
+"""Finds and decodes photos, and makes the views that a model learns from."""

@@ -2,6 +2,7 @@
 
 import io
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from segmentation.data.formats import (
@@ -23,31 +24,20 @@ from segmentation.data.formats import (
 )
 
 Pixels = UInt8[NDArray[np.uint8], "height width 3"]
-_ORIENTATION = 274
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_BITS, _PHOTOMETRIC = 258, 262
-_BLACK_POINT = 0x2000  # cmsFLAGS_BLACKPOINTCOMPENSATION; ImageCms.Flags is younger than Pillow 10.0
-_SAME = 2  # levels of 255 by which profiles that all mean sRGB differ
-__all__ = ["PhotoError", "Pixels", "read_photo"]
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF
+_BLACK_POINT = ImageCms.Flags.BLACKPOINTCOMPENSATION
+_NEAR = 2  # levels of 255 that two profiles of sRGB differ by at most
 
 
 def read_photo(path: str | Path) -> Pixels:
     """Decodes a photo to sRGB.
 
-    The file's content decides what it is, not its suffix. Its EXIF orientation is applied, its transparent parts are
-    laid over white, its colours are converted by its ICC profile (without a usable one, RGB and grey are taken for
-    sRGB), 16-bit greys are scaled to 8 bits, and of several frames or pages the first is taken.
+    The file's content decides its format, not its suffix. The EXIF orientation is applied, transparent parts are laid
+    over white, colours are converted by the ICC profile (without a usable one, RGB and grey are taken for sRGB),
+    16-bit greys are scaled to 8 bits, and of several frames or pages the first is taken.
 
     Args:
-        path: the file.
+        path: path of the photo.
 
     Returns:
         ``[H, W, 3]``, uint8, writable, turned as a viewer would show it.
@@ -58,7 +48,6 @@ def read_photo(path: str | Path) -> Pixels:
 
     Example:
         >>> import tempfile
-        >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Image.new("L", (3, 2), 7).save(f"{folder}/grey.png")
         ...     read_photo(f"{folder}/grey.png").shape
@@ -88,26 +77,33 @@ def _decode(stream: BinaryIO, suffix: str) -> Pixels:
     with image:
         if is_preview(image):
             raise PhotoError("only the small preview of a camera raw file can be read")
-        check_transparent_colour(image)
+        _scale_transparent_colour(image)
         image.load()
-        photo = as_srgb(image)
-        turn = _turn(image)
-    return np.array(photo if turn is None else photo.transpose(turn))
+        if image.format != "TIFF":  # Pillow turns those while it loads them
+            with suppress(Exception):  # a damaged EXIF header does not harm the pixels
+                ImageOps.exif_transpose(image, in_place=True)
+        return np.array(as_srgb(image))
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    if image.format == "TIFF":  # turned by Pillow while loading, and Pillow 10.0 does not say so
-        return None
-    try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a damaged EXIF header does not harm the pixels
-        return None
+def _scale_transparent_colour(image: ImageFile) -> None:
+    """Scales a PNG's transparent colour to 8 bits, as Pillow scales the pixels but not that colour."""
+    key = image.info.get("transparency")
+    if image.format != "PNG" or key is None or not image.tile:
+        return
+    raw_mode = str(image.tile[0][3])
+    if raw_mode.startswith("RGB;16"):
+        raise PhotoError("a transparent colour of 16 bits a channel, which 8 bits cannot tell apart")
+    image.info["transparency"] = key * {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
 
 
 def as_srgb(image: Image.Image) -> Image.Image:
-    """The loaded image as sRGB, its transparent parts over white; PhotoError where no value is known to be white."""
+    """Converts a loaded image of any mode to sRGB, its transparent parts over white.
+
+    Raises:
+        PhotoError: greys without a known white, or a colour profile that cannot be applied.
+    """
     deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-    colour, alpha = _deep_grey(image) if deep else _without_alpha(image)
+    colour, alpha = _deep_grey(image) if deep else _split_alpha(image)
     transform = _to_srgb(image.info.get("icc_profile"), colour.mode)
     photo = colour.convert("RGB") if transform is None else _transformed(colour, transform)
     if alpha is None:
@@ -117,31 +113,19 @@ def as_srgb(image: Image.Image) -> Image.Image:
     return white
 
 
-def check_transparent_colour(image: ImageFile) -> None:
-    """Pillow gives the transparent colour of a PNG in the file's bits, but the pixels in 8."""
-    key = image.info.get("transparency")
-    if image.format != "PNG" or key is None or not image.tile:
-        return
-    raw_mode = str(image.tile[0][3])
-    if raw_mode.startswith("RGB;16"):
-        raise PhotoError("a transparent colour of 16 bits a channel, which 8 bits cannot tell apart")
-    if raw_mode in ("L;2", "L;4"):
-        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}[raw_mode]
-
-
-def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours in a mode that has profiles (L, RGB, CMYK, LAB), and the alpha if there is one."""
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Returns the colours in a mode that profiles exist for (L, RGB, CMYK, LAB), and the alpha channel if any."""
     palette = image.palette.mode if image.mode == "P" and image.palette is not None else ""
     keyed = image.mode in ("1", "L", "P", "RGB") and "transparency" in image.info
     if keyed or palette.endswith("A") or image.mode in ("La", "PA", "RGBa"):
         image = image.convert("LA" if image.mode in ("1", "L", "La") else "RGBA")
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    kept = {"1": "L", "LA": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "RGB")
-    return (image if image.mode == kept else image.convert(kept)), alpha
+    mode = {"1": "L", "LA": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "RGB")
+    return (image if image.mode == mode else image.convert(mode)), alpha
 
 
 def _deep_grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Greys of more than 8 bits, scaled so that white is 255, and where the transparent one is."""
+    """Scales greys of more than 8 bits so that white is 255; returns them, and the alpha channel if any."""
     values = np.asarray(image)
     white = 65535.0
     if image.mode == "F":
@@ -150,7 +134,7 @@ def _deep_grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
             raise PhotoError(f"float values from {low:g} to {high:g}, expected 0 to 1")
         white = 1.0
     elif image.format == "TIFF" and image.mode != "I":
-        white = 2.0 ** tiff_tag(image, _BITS, 16) - 1  # 12 bits stay 12 bits
+        white = 2.0 ** tiff_tag(image, _BITS_PER_SAMPLE, 16) - 1  # Pillow does not scale 12 bits to 16
     elif image.mode == "I" and image.format not in ("PNG", "PPM"):
         raise PhotoError("32-bit or signed greys, whose white is not known")
     shades = values.astype(np.float32)
@@ -163,14 +147,17 @@ def _deep_grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 @lru_cache(maxsize=8)
 def _to_srgb(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """None where the profile is missing, unusable (damaged, or for other channels) or no different from sRGB."""
+    """Builds the transform of a profile to sRGB.
+
+    Returns None where the profile is missing, unusable (damaged, or for other channels) or nearly sRGB itself.
+    """
     if profile is None and mode != "LAB":
         return None
     try:
         lab = mode == "LAB"
         source = ImageCms.createProfile("LAB") if lab else ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
         srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
-        transform = ImageCms.buildTransform(source, srgb, mode, "RGB", intent, _BLACK_POINT)  # type: ignore[arg-type]
+        transform = ImageCms.buildTransform(source, srgb, mode, "RGB", intent, _BLACK_POINT)
     except (ImageCms.PyCMSError, OSError):
         return None
     if mode not in ("L", "RGB"):
@@ -178,7 +165,7 @@ def _to_srgb(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | N
     steps = np.arange(256) if mode == "L" else np.indices((6, 6, 6)).reshape(3, -1).T * 51
     probe = Image.fromarray(np.ascontiguousarray(steps[None], dtype=np.uint8))
     plain, exact = (np.asarray(i, np.int16) for i in (probe.convert("RGB"), _transformed(probe, transform)))
-    return None if np.abs(plain - exact).max() <= _SAME else transform
+    return None if np.abs(plain - exact).max() <= _NEAR else transform
 
 
 def _transformed(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Brings photos of any kind to the size and type that a vision transformer takes."""
+"""Turns photos of any kind into arrays, and resizes them for a vision transformer."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -19,10 +20,10 @@ Photo = str | PathLike[str] | Image.Image | NDArray[np.uint8]
 
 
 def photo_arrays(photos: Sequence[Photo]) -> list[NDArray[np.uint8]]:
-    """RGB arrays of photos.
+    """Decodes photos to RGB arrays ``[H, W, 3]``, uint8.
 
     Args:
-        photos: files, PIL images (as they are, not turned by EXIF), or RGB arrays ``[H, W, 3]`` uint8.
+        photos: files, PIL images (not turned by their EXIF orientation), or RGB arrays ``[H, W, 3]``, uint8.
 
     Raises:
         TypeError: something else, or a photo instead of a list of photos.
@@ -54,17 +55,17 @@ def _array(photo: Any) -> NDArray[np.uint8]:
 
 
 def token_grid(height: int, width: int, size: int, patch_size: int) -> tuple[int, int]:
-    """Rows and columns of tokens of a photo that keeps its shape.
+    """Chooses the rows and columns of tokens of a photo that keeps its aspect ratio.
 
     The grid has about as many tokens as a square photo of ``size`` pixels a side, so that every photo costs the same,
-    and never less than one row or column. Photos are stretched by less than one patch; only those a few pixels thin
-    change their shape by more, and their grid is cut to that number of tokens.
+    and at least one row and column. Photos are stretched by less than one patch; only those a few pixels thin change
+    their aspect ratio by more, and their grid is cut to that number of tokens.
 
     Args:
-        height: of the photo, in pixels.
-        width: of the photo, in pixels.
-        size: side of the square photo, in pixels.
-        patch_size: side of a token, in pixels.
+        height: height of the photo in pixels.
+        width: width of the photo in pixels.
+        size: side of the square photo in pixels.
+        patch_size: side of a token in pixels.
 
     Raises:
         TypeError: an argument is no int.
@@ -83,7 +84,7 @@ def token_grid(height: int, width: int, size: int, patch_size: int) -> tuple[int
     return min(grid[0], tokens), min(grid[1], tokens)
 
 
-def resize_photo(photo: NDArray[np.uint8], height: int, width: int) -> Tensor:
-    """A photo ``[H, W, 3]`` in another size (bicubic, antialiased), ``[3, height, width]`` in [0, 1], fp32."""
+def resize_photo(photo: NDArray[np.uint8], height: int, width: int) -> Float[Tensor, "3 {height} {width}"]:
+    """Resizes a photo ``[H, W, 3]`` (bicubic, antialiased) to a tensor in [0, 1], fp32."""
     resized = Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().div_(255)

@@ -1,4 +1,4 @@
-"""The order in which photos are learned from."""
+"""Orders the photos of a training run."""
 
 import math
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 
 from graphpool.checks import check_count, check_number
 
-_DRAWN_AT_ONCE = 4096
-_SOURCES, _PHOTOS = 0, 1  # what a generator is for
+_BLOCK = 4096  # positions whose sources are drawn at once
+_FOR_SOURCES, _FOR_PHOTOS = 0, 1  # part of the seed: what a random generator is for
 
 
 class SampleOrder:
-    """An endless order of photos that is a function of its place: nothing is to be saved to go on with it exactly.
+    """Orders photos endlessly, as a function of the position: a run resumes exactly without a saved state.
 
     Without weights, every epoch is a permutation of all photos, and batches run across the borders of epochs. With
-    weights, every place draws its source at random with these weights, and takes the next photo of a permutation of
-    that source; its epoch is then that of the source.
+    weights, every position draws its source at random with these weights, and takes the next photo of a permutation
+    of that source; epochs are then counted for each source.
 
     Args:
         sizes: number of photos of each source; photos are numbered through all sources.
         weights: how often each source is drawn, relative to the others, or None.
-        seed: of the permutations and draws.
+        seed: seed of the permutations and draws.
 
     Raises:
         TypeError, ValueError: sizes below 1, weights that are not positive, or not as many as sizes.
@@ -47,22 +47,19 @@ class SampleOrder:
                 raise ValueError(f"'weights' must be {len(sizes)} finite numbers, one a source, got {checked}")
             self._weights = np.array(checked) / sum(checked)
         self._sizes = [sum(sizes)] if weights is None else sizes
-        self._before = [np.zeros(len(self._sizes), np.int64)]  # draws of each source before each block
-        self._drawn = -1, np.zeros(0, np.int64)  # the block in use, and its sources
-        self._permutations: dict[int, tuple[int, NDArray[np.int64]]] = {}  # of each source, the one in use
+        self._draws_before = [np.zeros(len(self._sizes), np.int64)]  # draws of each source before each block
+        self._block = -1, np.zeros(0, np.int64)  # the current block and its sources
+        self._permutations: dict[int, tuple[int, NDArray[np.int64]]] = {}  # current epoch and order, by source
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world: int = 1) -> list[tuple[int, int]]:
-        """What one process learns from in one step.
+        """Returns the (epoch, index) pairs of the photos that one process learns from in one step.
 
         Args:
             step: number of the step, from 0.
-            batch_size: of all processes together.
+            batch_size: number of photos of all processes together.
             rank: number of the process, from 0.
-            world: number of processes; each takes every ``world``-th place of the batch, which itself does not depend
+            world: number of processes; each takes every ``world``-th photo of the batch, which itself does not depend
                 on it.
-
-        Returns:
-            Pairs of epoch and index.
 
         Raises:
             TypeError, ValueError: a number that is too small, a ``rank`` that is not below ``world``, or a
@@ -76,33 +73,34 @@ class SampleOrder:
             raise ValueError(f"'rank' must be below 'world' ({world}), got {rank}")
         if batch_size % world:
             raise ValueError(f"'batch_size' must be a multiple of 'world' ({world}), got {batch_size}")
-        return [self._photo(place) for place in range(step * batch_size + rank, (step + 1) * batch_size, world)]
+        positions = range(step * batch_size + rank, (step + 1) * batch_size, world)
+        return [self._photo(position) for position in positions]
 
-    def _photo(self, place: int) -> tuple[int, int]:
-        source, draw = self._draw(place)
-        epoch, inside = divmod(draw, self._sizes[source])
-        return epoch, sum(self._sizes[:source]) + int(self._permutation(source, epoch)[inside])
+    def _photo(self, position: int) -> tuple[int, int]:
+        source, draw = self._draw(position)
+        epoch, offset = divmod(draw, self._sizes[source])
+        return epoch, sum(self._sizes[:source]) + int(self._permutation(source, epoch)[offset])
 
-    def _draw(self, place: int) -> tuple[int, int]:
-        """The source of a place, and how often that source was drawn before."""
+    def _draw(self, position: int) -> tuple[int, int]:
+        """Returns the source of a position, and how often that source was drawn before."""
         if len(self._sizes) == 1:
-            return 0, place
-        block, inside = divmod(place, _DRAWN_AT_ONCE)
-        while len(self._before) <= block:
-            counts = np.bincount(self._sources(len(self._before) - 1), minlength=len(self._sizes))
-            self._before.append(self._before[-1] + counts)
+            return 0, position
+        block, offset = divmod(position, _BLOCK)
+        while len(self._draws_before) <= block:
+            counts = np.bincount(self._sources(len(self._draws_before) - 1), minlength=len(self._sizes))
+            self._draws_before.append(self._draws_before[-1] + counts)
         sources = self._sources(block)
-        source = int(sources[inside])
-        return source, int(self._before[block][source] + np.count_nonzero(sources[:inside] == source))
+        source = int(sources[offset])
+        return source, int(self._draws_before[block][source] + np.count_nonzero(sources[:offset] == source))
 
     def _sources(self, block: int) -> NDArray[np.int64]:
-        if self._drawn[0] != block:
-            rng = np.random.default_rng(np.random.SeedSequence([self.seed, _SOURCES, block]))
-            self._drawn = block, rng.choice(len(self._sizes), _DRAWN_AT_ONCE, p=self._weights)
-        return self._drawn[1]
+        if self._block[0] != block:
+            rng = np.random.default_rng(np.random.SeedSequence([self.seed, _FOR_SOURCES, block]))
+            self._block = block, rng.choice(len(self._sizes), _BLOCK, p=self._weights)
+        return self._block[1]
 
     def _permutation(self, source: int, epoch: int) -> NDArray[np.int64]:
         if self._permutations.get(source, (-1,))[0] != epoch:
-            rng = np.random.default_rng(np.random.SeedSequence([self.seed, _PHOTOS, source, epoch]))
+            rng = np.random.default_rng(np.random.SeedSequence([self.seed, _FOR_PHOTOS, source, epoch]))
             self._permutations[source] = epoch, rng.permutation(self._sizes[source])
         return self._permutations[source][1]

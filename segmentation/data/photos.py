@@ -1,4 +1,4 @@
-"""Photos found in files and folders, each with a name of its own."""
+"""Finds photos in files and folders, and gives each a name of its own."""
 
 import os
 import posixpath
@@ -8,23 +8,31 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.data.decode import read_photo
 from segmentation.data.formats import has_photo_header, photo_suffixes, pillow_silenced
 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """One photo of a run.
+    """The file of one photo of a run.
 
     Attributes:
-        path: where it is.
-        name: what it is called, unique in the run: its path relative to the given folder, with forward slashes.
-        stem: what its output files are called, unique in the run even where capitals do not count: the name without
-            its suffix, or the whole name if another photo has that stem.
+        path: path of the file.
+        name: name of the photo, unique in the run: its path relative to the given folder, with forward slashes.
+        stem: name of its output files, unique in the run even where case does not count: the name without its suffix,
+            or with it if another photo has that stem.
     """
 
     path: Path
     name: str
     stem: str
+
+    def read(self) -> NDArray[np.uint8]:
+        """Decodes the photo."""
+        return read_photo(self.path)
 
 
 class PhotoList(list[PhotoFile]):
@@ -44,16 +52,16 @@ class PhotoList(list[PhotoFile]):
 def find_photos(paths: Sequence[str | Path]) -> PhotoList:
     """Finds photos in files and folders.
 
-    A file that is given is taken whatever its name. Folders are searched to the bottom, hidden files and folders
-    apart; in them photos are told by the suffix, and files of other suffixes by their first bytes. A photo that can
-    be reached in several ways is taken once.
+    A given file is taken whatever its name. Folders are searched with all their subfolders, but not hidden files and
+    folders; photos in them are recognised by their suffix, or else by their first bytes. A photo that can be reached
+    in several ways is taken once.
 
     Args:
-        paths: files and folders.
+        paths: files and folders to search.
 
     Returns:
-        The photos, in the order of ``paths`` and by name within each. If two of the given folders have a name in
-        common, all names start with the name of their folder.
+        The photos, in the order of ``paths`` and by name within each. If photos of two given folders have the same
+        name, all names start with the name of their folder.
 
     Raises:
         TypeError: ``paths`` is no sequence of paths.
@@ -105,16 +113,16 @@ def _checked(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _files(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
-    def remember(error: OSError) -> None:
-        unreadable.append(Path(error.filename))
-
     visited: set[str] = set()
-    for here, folders, files in os.walk(folder, onerror=remember, followlinks=True):
+    walk = os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename)), followlinks=True)
+    for here, folders, files in walk:
         real = os.path.realpath(here)
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if real not in visited else []
-        if real not in visited:
-            yield from (Path(here, name) for name in files if not name.startswith("."))
+        if real in visited:  # by a symbolic link
+            folders.clear()
+            continue
         visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(here, name) for name in files if not name.startswith("."))
 
 
 def _is_photo(path: Path, suffixes: set[str]) -> bool:
@@ -122,17 +130,14 @@ def _is_photo(path: Path, suffixes: set[str]) -> bool:
 
 
 def _printable(name: str) -> str:
-    """Bytes that are no text would break every file that is written with this name in it."""
+    """Replaces bytes that are no text, which would break every file that this name is written to."""
     return name.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _names(found: list[tuple[str, str]]) -> list[str]:
-    """Unique names for photos of (given folder, name in it)."""
-    folders_of: dict[str, set[str]] = {}
-    for folder, name in found:
-        folders_of.setdefault(name, set()).add(folder)
+    """Makes unique names for photos of (given folder, name in it)."""
     names = [name for _, name in found]
-    if any(len(folders) > 1 for folders in folders_of.values()):
+    if len(set(found)) > len(set(names)):  # two folders have a name in common
         labels: dict[str, str] = {}
         for folder, _ in found:
             if folder not in labels:
@@ -145,16 +150,17 @@ def _names(found: list[tuple[str, str]]) -> list[str]:
 
 def _stems(names: list[str]) -> list[str]:
     short = [posixpath.splitext(name)[0] for name in names]
-    often = Counter(map(str.casefold, short))
+    counts = Counter(map(str.casefold, short))
     taken: set[str] = set()
     stems = []
     for name, stem in zip(names, short, strict=True):
-        first = [stem] if often[stem.casefold()] == 1 else []
-        stems.append(_first_free(chain(first, _numbered(name)), taken, str.casefold))
+        options = _numbered(name) if counts[stem.casefold()] > 1 else chain([stem], _numbered(name))
+        stems.append(_first_free(options, taken, str.casefold))
     return stems
 
 
 def _numbered(name: str) -> Iterator[str]:
+    """Yields ``a.png``, ``a-2.png``, ``a-3.png`` and so on."""
     yield name
     stem, suffix = posixpath.splitext(name)
     yield from (f"{stem}-{number}{suffix}" for number in count(2))

@@ -1,4 +1,4 @@
-"""Photos decoded ahead of their use, in a few threads."""
+"""Decodes photos ahead of their use, in a few threads."""
 
 import time
 from collections import deque
@@ -16,14 +16,16 @@ from segmentation.data.decode import read_photo
 from segmentation.data.formats import PhotoError, pillow_silenced
 from segmentation.data.photos import PhotoFile
 
+_Read = Callable[[Path], NDArray[np.uint8]]
+
 
 class Decoded(NamedTuple):
-    """A photo, or why there is none.
+    """A decoded photo, or the reason why it could not be decoded.
 
     Attributes:
-        file: where it came from.
-        photo: ``[H, W, 3]``, uint8, sRGB; None if it could not be decoded.
-        error: why it could not be; None if it could.
+        file: file of the photo.
+        photo: ``[H, W, 3]``, uint8, sRGB; None after an error.
+        error: error of decoding, or None.
         seconds: time that decoding took.
     """
 
@@ -34,19 +36,15 @@ class Decoded(NamedTuple):
 
 
 def prefetch(
-    files: Iterable[PhotoFile],
-    read: Callable[[Path], NDArray[np.uint8]] = read_photo,
-    workers: int = 2,
-    ahead: int = 4,
+    files: Iterable[PhotoFile], read: _Read = read_photo, workers: int = 2, ahead: int = 4
 ) -> Generator[Decoded, None, None]:
     """Decodes photos ahead of their use.
 
     Args:
-        files: the photos, read from lazily.
-        read: what decodes one file; its :class:`PhotoError` is handed on, any other error is raised here.
+        files: photos, iterated over lazily.
+        read: function that decodes one file; its :class:`PhotoError` is handed on, any other error is raised here.
         workers: number of threads.
-        ahead: number of photos that are decoded, or being decoded, while the caller works on one. With that one,
-            ``ahead + 1`` photos are in memory.
+        ahead: number of photos that are decoded, or being decoded, while the caller works on another one.
 
     Returns:
         The photos in the order of ``files``. The threads end when it is exhausted, closed or dropped.
@@ -55,7 +53,7 @@ def prefetch(
         TypeError, ValueError: ``workers`` or ``ahead`` is no int of at least 1.
 
     Example:
-        >>> [found.error for found in prefetch([PhotoFile(Path("missing.jpg"), "missing.jpg", "missing")])]
+        >>> [decoded.error for decoded in prefetch([PhotoFile(Path("missing.jpg"), "missing.jpg", "missing")])]
         [PhotoError('cannot be read: No such file or directory')]
     """
     check_count("workers", workers, 1)
@@ -63,9 +61,7 @@ def prefetch(
     return _decoded(iter(files), read, workers, ahead)
 
 
-def _decoded(
-    files: Iterator[PhotoFile], read: Callable[[Path], NDArray[np.uint8]], workers: int, ahead: int
-) -> Generator[Decoded, None, None]:
+def _decoded(files: Iterator[PhotoFile], read: _Read, workers: int, ahead: int) -> Generator[Decoded, None, None]:
     # silenced from this thread too: a filter that a worker sets is lost when the caller leaves catch_warnings
     with pillow_silenced():
         pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
@@ -79,7 +75,7 @@ def _decoded(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _timed(file: PhotoFile, read: Callable[[Path], NDArray[np.uint8]]) -> Decoded:
+def _timed(file: PhotoFile, read: _Read) -> Decoded:
     start = time.perf_counter()
     photo = error = None
     try:

@@ -1,4 +1,4 @@
-"""Cuts the views of a photo that teacher and student see, and changes their colours."""
+"""Crops the views that teacher and student see of a photo, and changes the colours of the student's."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _BLUR_SIDE = 224  # pixels a side
 
 
 class ViewGroup(NamedTuple):
-    """Views of one size.
+    """The student's views of one size.
 
     Attributes:
         pixels: ``[V, 3, s, s]``, RGB, uint8.
@@ -36,15 +36,15 @@ class ViewGroup(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One photo, as it is learned from.
+    """The views of one photo.
 
     Attributes:
-        index: of the photo in its data set.
-        name: of the photo.
-        key: a random number of 63 bits, of this sample alone, for what is drawn later.
-        global_view: what the teacher sees, ``[3, size, size]``, RGB, uint8.
-        views: the student's views, one group a size: of the whole if there are any, then of parts.
-        skipped: photos that could not be read and that this one stands in for, ``"name: reason"``.
+        index: index of the photo in its data set.
+        name: name of the photo.
+        key: random number of 63 bits that later draws for this sample start from.
+        global_view: the teacher's view, ``[3, size, size]``, RGB, uint8.
+        views: the student's views by size: those of the whole global view if there are any, then the local ones.
+        skipped: photos that could not be read and that this one replaces, ``"name: reason"``.
     """
 
     index: int  # type: ignore[assignment]  # which tuple has as a method
@@ -58,19 +58,19 @@ class Sample(NamedTuple):
 def make_views(
     photo: NDArray[np.uint8], settings: ViewSettings, *, index: int, name: str, seed_key: Sequence[int]
 ) -> Sample:
-    """Cuts the global view and the student's views from a photo.
+    """Crops the global view and the student's views from a photo.
 
-    Local views are cut from the photo itself, so that they show more detail than the global view. Their area is
-    uniform between its bounds, their aspect log-uniform among those that fit, their place uniform. The global view
-    keeps its colours and is not mirrored; the student's views are, and change their colours as in DINO (Caron et al.
-    2021, Emerging Properties in Self-Supervised Vision Transformers).
+    Local views are cropped from the photo itself, so that they show more detail than the global view. Their area is
+    uniform between its bounds, their aspect ratio log-uniform among those that fit, their position uniform. The
+    global view keeps its colours and is not mirrored; the student's views are mirrored at random, and change their
+    colours as in DINO (Caron et al. 2021, Emerging Properties in Self-Supervised Vision Transformers).
 
     Args:
         photo: ``[H, W, 3]``, uint8, sRGB.
-        settings: what to cut.
-        index: of the photo, kept in the sample.
-        name: of the photo, kept in the sample.
-        seed_key: all that is random follows from these numbers, which are not negative.
+        settings: sizes, numbers and probabilities of the views.
+        index: index of the photo, kept in the sample.
+        name: name of the photo, kept in the sample.
+        seed_key: numbers from 0 that seed all that is random.
 
     Returns:
         The sample; bit for bit the same for the same arguments.
@@ -84,34 +84,29 @@ def make_views(
         >>> sample.global_view.shape, sample.views[0].pixels.shape
         (torch.Size([3, 64, 64]), torch.Size([2, 3, 32, 32]))
     """
-    _check_photo(photo)
-    rng = np.random.default_rng(np.random.SeedSequence(list(seed_key)))
-    key = int(rng.integers(2**63))
-    image = Image.fromarray(photo)
-    region = _region(image, settings, rng)
-    size = settings.size
-    whole = image.resize((size, size), Image.Resampling.BICUBIC, box=region)
-    groups = []
-    if settings.global_views:
-        everything = (0.0, 0.0, float(size), float(size))
-        groups.append(_group([whole] * settings.global_views, [everything] * settings.global_views, settings, rng))
-    if settings.local_views:
-        boxes = [_random_box(settings, rng) for _ in range(settings.local_views)]
-        side = settings.local_size
-        cut = [image.resize((side, side), Image.Resampling.BICUBIC, box=_within(region, box, size)) for box in boxes]
-        groups.append(_group(cut, boxes, settings, rng))
-    return Sample(index, name, key, torch.from_numpy(_pixels(whole)), tuple(groups))
-
-
-def _check_photo(photo: object) -> None:
     if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8:
         raise TypeError(f"'photo' must be a uint8 array, got {getattr(photo, 'dtype', None) or describe(photo)}")
     if photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
         raise ValueError(f"'photo' must have the shape [H, W, 3] and pixels, got {list(photo.shape)}")
+    rng = np.random.default_rng(np.random.SeedSequence(list(seed_key)))
+    key = int(rng.integers(2**63))
+    image = Image.fromarray(photo)
+    region = _global_region(image, settings, rng)
+    size, side = settings.size, settings.local_size
+    global_view = image.resize((size, size), Image.Resampling.BICUBIC, box=region)
+    groups = []
+    if count := settings.global_views:
+        groups.append(_view_group([global_view] * count, [(0.0, 0.0, float(size), float(size))] * count, settings, rng))
+    if settings.local_views:
+        boxes = [_random_box(settings, rng) for _ in range(settings.local_views)]
+        regions = [_in_photo(box, region, size) for box in boxes]
+        crops = [image.resize((side, side), Image.Resampling.BICUBIC, box=region) for region in regions]
+        groups.append(_view_group(crops, boxes, settings, rng))
+    return Sample(index, name, key, torch.from_numpy(_channels_first(global_view)), tuple(groups))
 
 
-def _region(image: Image.Image, settings: ViewSettings, rng: np.random.Generator) -> Box:
-    """The part of the photo that the global view shows, in the photo's pixels."""
+def _global_region(image: Image.Image, settings: ViewSettings, rng: np.random.Generator) -> Box:
+    """Chooses the part of the photo that the global view shows, in pixels of the photo."""
     width, height = image.size
     if settings.crop == "squash":
         return 0, 0, width, height
@@ -121,7 +116,7 @@ def _region(image: Image.Image, settings: ViewSettings, rng: np.random.Generator
 
 
 def _random_box(settings: ViewSettings, rng: np.random.Generator) -> Box:
-    """A part of the global view, in its pixels, as fp32 holds it."""
+    """Draws a box in pixels of the global view, of numbers that fp32 holds."""
     area = rng.uniform(settings.min_area, settings.max_area)
     # between area and 1 / area both sides fit
     aspect = math.exp(rng.uniform(-1, 1) * min(math.log(1 / settings.min_aspect), math.log(1 / area)))
@@ -134,54 +129,48 @@ def _random_box(settings: ViewSettings, rng: np.random.Generator) -> Box:
     return left, top, right, bottom
 
 
-def _within(region: Box, box: Box, size: int) -> Box:
-    """A box of the global view, in the photo's pixels."""
-    left, top = region[:2]
-    across, down = (region[2] - left) / size, (region[3] - top) / size
-    return (
-        left + box[0] * across,
-        top + box[1] * down,
-        min(left + box[2] * across, region[2]),  # rounding must not lead out of the photo
-        min(top + box[3] * down, region[3]),
-    )
+def _in_photo(box: Box, region: Box, size: int) -> Box:
+    """Converts a box from pixels of the global view to pixels of the photo."""
+    left, top, right, bottom = region
+    across, down = (right - left) / size, (bottom - top) / size
+    end_x, end_y = left + box[2] * across, top + box[3] * down
+    return left + box[0] * across, top + box[1] * down, min(end_x, right), min(end_y, bottom)  # despite rounding
 
 
-def _group(
-    cut: Sequence[Image.Image], boxes: Sequence[Box], settings: ViewSettings, rng: np.random.Generator
+def _view_group(
+    crops: Sequence[Image.Image], boxes: Sequence[Box], settings: ViewSettings, rng: np.random.Generator
 ) -> ViewGroup:
     pixels, flips = [], []
-    for view in cut:
-        flip = rng.random() < settings.flip
-        turned = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else view
-        pixels.append(
-            _pixels(change_colours(turned, rng, jitter=settings.jitter, grey=settings.grey, blur=settings.blur))
-        )
-        flips.append(flip)
+    for view in crops:
+        flips.append(rng.random() < settings.flip)
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flips[-1] else view
+        view = change_colours(view, rng, jitter=settings.jitter, grey=settings.grey, blur=settings.blur)
+        pixels.append(_channels_first(view))
     return ViewGroup(torch.from_numpy(np.stack(pixels)), torch.tensor(boxes, dtype=torch.float32), torch.tensor(flips))
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+def _channels_first(image: Image.Image) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.array(image).transpose(2, 0, 1))
 
 
 def change_colours(
     view: Image.Image, rng: np.random.Generator, *, jitter: float, grey: float, blur: float
 ) -> Image.Image:
-    """Colour jitter, grey and Gaussian blur, each with its own probability.
+    """Applies colour jitter, greyscale and Gaussian blur, each with its own probability.
 
     As in DINO (Caron et al. 2021): brightness and contrast change by up to 40 %, saturation by up to 20 % and the hue
     by up to a tenth of the circle, in random order; the radius of the blur is 0.1 to 2 pixels in a view of 224 pixels,
     and grows with the view.
 
     Args:
-        view: in RGB.
-        rng: where all choices come from.
+        view: an RGB image.
+        rng: generator of all random numbers.
         jitter: probability of the jitter.
-        grey: probability that all colour is taken away.
+        grey: probability of greyscale.
         blur: probability of the blur.
 
     Returns:
-        A picture of the same size.
+        An image of the same size.
 
     Example:
         >>> view = Image.new("RGB", (4, 4), "red")
@@ -189,7 +178,17 @@ def change_colours(
         (76, 76, 76)
     """
     if rng.random() < jitter:
-        view = _jittered(view, rng)
+        strengths = rng.uniform(-1, 1, 4)
+        for change in rng.permutation(4):
+            strength = float(strengths[change])
+            if change == 0:
+                view = ImageEnhance.Brightness(view).enhance(1 + _BRIGHTNESS * strength)
+            elif change == 1:
+                view = ImageEnhance.Contrast(view).enhance(1 + _CONTRAST * strength)
+            elif change == 2:
+                view = ImageEnhance.Color(view).enhance(1 + _SATURATION * strength)
+            else:
+                view = _turn_hue(view, _HUE * strength)
     if rng.random() < grey:
         view = view.convert("L").convert("RGB")
     if rng.random() < blur:
@@ -197,22 +196,8 @@ def change_colours(
     return view
 
 
-def _jittered(view: Image.Image, rng: np.random.Generator) -> Image.Image:
-    strengths = rng.uniform(-1, 1, 4)
-    for change in rng.permutation(4):
-        strength = float(strengths[change])
-        if change == 0:
-            view = ImageEnhance.Brightness(view).enhance(1 + _BRIGHTNESS * strength)
-        elif change == 1:
-            view = ImageEnhance.Contrast(view).enhance(1 + _CONTRAST * strength)
-        elif change == 2:
-            view = ImageEnhance.Color(view).enhance(1 + _SATURATION * strength)
-        else:
-            view = _turned_hue(view, _HUE * strength)
-    return view
-
-
-def _turned_hue(view: Image.Image, turns: float) -> Image.Image:
+def _turn_hue(view: Image.Image, turns: float) -> Image.Image:
     hue, saturation, value = view.convert("HSV").split()
-    turned = (np.asarray(hue) + np.uint8(round(turns * 256) % 256)).astype(np.uint8)  # 256 steps are the whole circle
-    return Image.merge("HSV", (Image.fromarray(turned), saturation, value)).convert("RGB")
+    steps = round(turns * 256) % 256  # 256 steps are the whole circle
+    hue = hue.point([(level + steps) % 256 for level in range(256)])
+    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")

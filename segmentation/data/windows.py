@@ -1,4 +1,7 @@
-"""Windows into views that come again: what the student sees differs from step to step, tokens are made once."""
+"""Crops random windows of whole tokens from views.
+
+What the student sees then differs from step to step, although the tokens of a view are computed once.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +16,13 @@ from segmentation.config.views import WindowSettings
 
 @dataclass(frozen=True)
 class Window:
-    """Whole tokens of a view.
+    """A window of whole tokens of a square view.
 
     Attributes:
-        grid: tokens along each side of the view, which is a square.
-        top, left: its first row and column of tokens.
-        height, width: in tokens.
-        flip: whether it is mirrored, after it was cut.
+        grid: number of tokens along each side of the view.
+        top, left: first row and column of tokens.
+        height, width: size in tokens.
+        flip: whether the window is mirrored, after it was cropped.
     """
 
     grid: int
@@ -30,22 +33,18 @@ class Window:
     flip: bool
 
     def crop_pixels(self, view: Float[Tensor, "channels side side"]) -> Float[Tensor, "channels height width"]:
-        """The window of a view, or of any map over it whose side is a multiple of the grid."""
+        """Crops a view, or any map over it whose side is a multiple of the grid, to the window."""
         zoom = view.size(1) // self.grid
         rows = slice(zoom * self.top, zoom * (self.top + self.height))
         columns = slice(zoom * self.left, zoom * (self.left + self.width))
-        cut = view[:, rows, columns]
-        return cut.flip(2) if self.flip else cut
-
-    def crop_tokens(self, tokens: Float[Tensor, "tokens channels"]) -> Float[Tensor, "cut channels"]:
-        """The tokens of the window, row by row."""
-        return self.crop_pixels(tokens.T.unflatten(1, (self.grid, self.grid))).flatten(1).T
+        crop = view[:, rows, columns]
+        return crop.flip(2) if self.flip else crop
 
     def crop_box(self, box: Float[Tensor, "4"], flipped: bool) -> tuple[Float[Tensor, "4"], bool]:
-        """Where the window lies and whether it is mirrored, if the view lies in a box ``(x0, y0, x1, y1)``.
+        """Returns the box of the window, and whether it is mirrored.
 
         Args:
-            box: of the view, in any unit.
+            box: box ``(x0, y0, x1, y1)`` of the view, in any unit.
             flipped: whether the view is mirrored: its left edge then shows x1.
         """
         left = self.grid - self.left - self.width if flipped else self.left
@@ -56,17 +55,17 @@ class Window:
 def random_windows(
     keys: Sequence[int], step: int, grid: int, settings: WindowSettings, *, seed: int = 0
 ) -> list[Window]:
-    """Windows of some views, all of one size, so that they are a batch.
+    """Draws a window of each view, all of one size, so that they make a batch.
 
-    Height and width follow from seed and step, uniform between the least side and the whole; place and flip from the
-    key of the view and the step. Nothing depends on what else is in the batch.
+    Height and width depend on seed and step, uniform between the smallest side and the view's; position and flip on
+    the key of the view and the step. Nothing depends on what else is in the batch.
 
     Args:
-        keys: one for each view.
-        step: of training.
-        grid: tokens along each side of the views.
-        settings: which windows.
-        seed: of the run.
+        keys: random number of each view.
+        step: step of training.
+        grid: number of tokens along each side of the views.
+        settings: smallest side and probability of mirroring.
+        seed: seed of the run.
 
     Example:
         >>> window, other = random_windows([5, 8], 0, 10, WindowSettings(side=0.5))
@@ -83,15 +82,17 @@ def random_windows(
     return windows
 
 
-def crop_tokens(
-    windows: Sequence[Window], tokens: Float[Tensor, "views tokens channels"]
-) -> Float[Tensor, "views cut channels"]:
-    """The window of each view."""
-    return torch.stack([window.crop_tokens(own) for window, own in zip(windows, tokens, strict=True)])
-
-
 def crop_pixels(
     windows: Sequence[Window], pixels: Float[Tensor, "views channels side side"]
 ) -> Float[Tensor, "views channels height width"]:
-    """The window of each view."""
-    return torch.stack([window.crop_pixels(own) for window, own in zip(windows, pixels, strict=True)])
+    """Crops each view, or a map over it, to its window."""
+    return torch.stack([window.crop_pixels(view) for window, view in zip(windows, pixels, strict=True)])
+
+
+def crop_tokens(
+    windows: Sequence[Window], tokens: Float[Tensor, "views tokens channels"]
+) -> Float[Tensor, "views cropped channels"]:
+    """Selects the tokens of each view that lie in its window, row by row."""
+    maps = tokens.transpose(1, 2).unflatten(2, (windows[0].grid, windows[0].grid))
+    crops = [window.crop_pixels(view).flatten(1).T for window, view in zip(windows, maps, strict=True)]
+    return torch.stack(crops)

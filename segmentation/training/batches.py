@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from torch.utils.data import DataLoader
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from segmentation.config.training import TrainSettings
 from segmentation.data.order import SampleOrder
 from segmentation.data.photos import PhotoList, find_photos
-from segmentation.data.training_photos import PhotoFolder, PhotoSource, SceneSource, TrainingPhotos
+from segmentation.data.training_photos import ScenePhoto, TrainingPhoto, TrainingPhotos
 from segmentation.data.views import Sample
 
 
@@ -40,11 +40,11 @@ class TrainBatches:
                 f"{settings.optimizer.batch_size}"
             )
         self.lists: list[PhotoList] = [find_photos([Path(folder)]) for folder in run.photos]
-        sources: list[PhotoSource] = [PhotoFolder(found) for found in self.lists]
+        sources: list[Sequence[TrainingPhoto]] = [*self.lists]
         if not sources:
             if not run.scenes:
                 raise ValueError("nothing to train on: give photos with --data FOLDER")
-            sources = [SceneSource(run.scenes, run.seed, settings.views.size)]
+            sources = [[ScenePhoto(number, run.seed, settings.views.size) for number in range(run.scenes)]]
         self.dataset = TrainingPhotos(sources, settings.views, run.seed, run.fixed_views)
         self.order = SampleOrder([len(source) for source in sources], run.sampling or None, run.seed)
         self.photos = len(self.dataset)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from segmentation.data.decode import read_photo
-from tests.segmentation.data.samples import GREY, RGB, RNG, Pixels, reason, rgb_of, saved
+from tests.segmentation.data.samples import DEEP, GREY, RGB, RNG, Pixels, reason, rgb_of, saved
 
 
 def test_content_decides_not_the_suffix(tmp_path: Path) -> None:
@@ -55,6 +55,17 @@ def test_orientation(tmp_path: Path, orientation: int, kind: str) -> None:
     np.testing.assert_array_equal(turned, TURNED[orientation](plain))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "P", "LA", "RGBA"])
+def test_orientation_of_other_modes(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(DEEP) if mode == "I;16" else Image.fromarray(RGB).convert("L").convert(mode)
+    options = {"transparency": 3} if mode == "P" else {}
+    exif = Image.Exif()
+    exif[274] = 6
+    plain = read_photo(saved(image, tmp_path / "plain.png", **options))
+    turned = read_photo(saved(image, tmp_path / "turned.png", exif=exif, **options))
+    np.testing.assert_array_equal(turned, TURNED[6](plain))
+
+
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12", b"Exif\0\0II*\0\xff\xff\xff\xff"]
 )
@@ -96,7 +107,8 @@ def test_nothing_is_printed(tmp_path: Path) -> None:
     assert "TIFF" in reason(path)
     code = """
 import sys
-from segmentation.data.decode import PhotoError, read_photo
+from segmentation.data.decode import read_photo
+from segmentation.data.formats import PhotoError
 print("imported", file=sys.stderr)  # other libraries may warn until here
 try:
     read_photo(sys.argv[1])

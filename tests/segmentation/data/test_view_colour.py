@@ -1,4 +1,4 @@
-"""Changes of colour against torchvision's."""
+"""Compares the changes of colours with torchvision's and Pillow's."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from segmentation.data import views as view_colour
-from segmentation.data.views import change_colours
+from segmentation.data.views import _turn_hue, change_colours
 from segmentation.scenes.scene import make_scene
 
 PHOTO = Image.fromarray(make_scene(0, seed=1).photo)
@@ -58,7 +57,7 @@ def test_blur_grows_with_the_view() -> None:
 def test_hue_turns_the_circle() -> None:
     red = Image.new("RGB", (2, 2), "red")
     for turns, colour in ((1 / 3, (0, 255, 0)), (-1 / 3, (0, 0, 255)), (0.5, (0, 255, 255)), (1, (255, 0, 0))):
-        turned = view_colour._turned_hue(red, turns).getpixel((0, 0))
+        turned = _turn_hue(red, turns).getpixel((0, 0))
         assert np.abs(np.subtract(turned, colour)).max() <= 6
 
 

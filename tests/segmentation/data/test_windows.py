@@ -37,14 +37,14 @@ def test_a_box_says_where_each_token_lies(flipped: bool) -> None:
     centres = (torch.arange(12) + 0.5) / 12
     x, y = torch.meshgrid(centres, centres, indexing="xy")
     x = box[0] + (1 - x if flipped else x) * (box[2] - box[0])  # a mirrored view shows x1 at its left edge
-    places = torch.stack([x, box[1] + y * (box[3] - box[1])])
+    positions = torch.stack([x, box[1] + y * (box[3] - box[1])])
     for window in some(20):
         own, mirrored = window.crop_box(box, flipped)
         across = (torch.arange(window.width) + 0.5) / window.width
         down = (torch.arange(window.height) + 0.5) / window.height
         across, down = torch.meshgrid(1 - across if mirrored else across, down, indexing="xy")
         expected = torch.stack([own[0] + across * (own[2] - own[0]), own[1] + down * (own[3] - own[1])])
-        torch.testing.assert_close(window.crop_pixels(places), expected)
+        torch.testing.assert_close(window.crop_pixels(positions), expected)
 
 
 def test_whole_views_stay_as_they_are_bit_for_bit() -> None:
