@@ -86,6 +86,23 @@ def test_half_precision_and_copies(tmp_path: Path) -> None:
     assert vits.distance(encoder(pixels), vits.keys(model, pixels)) < 1e-5
 
 
+def test_photos_of_any_sizes_are_encoded_in_their_order() -> None:
+    encoder = TokenEncoder("test_vit", init="random")
+    photos = [torch.rand(3, 16 * rows, 16 * columns) for rows, columns in ((3, 2), (1, 4), (3, 2))]
+    for keys, photo in zip(encoder.encode_photos(photos), photos, strict=True):
+        assert torch.equal(keys, encoder(photo[None])[0])
+    assert encoder.encode_photos([]) == []
+
+
+def test_photos_of_one_size_are_one_batch_on_other_devices() -> None:
+    encoder, batches = TokenEncoder("test_vit", init="random").to("meta"), []
+    encoder.register_forward_pre_hook(lambda _module, inputs: batches.append(tuple(inputs[0].shape)))
+    sizes = ((3, 2), (1, 4), (3, 2), (2, 3))
+    photos = [torch.empty(3, 16 * rows, 16 * columns, device="meta") for rows, columns in sizes]
+    assert [len(keys) for keys in encoder.encode_photos(photos)] == [rows * columns for rows, columns in sizes]
+    assert batches == [(1, 3, 16, 64), (1, 3, 32, 48), (2, 3, 48, 32)]
+
+
 def test_random_weights_differ_and_are_asked_for() -> None:
     one, other = (TokenEncoder("test_vit", init="random") for _ in range(2))
     assert not torch.equal(one.key.weight, other.key.weight)
