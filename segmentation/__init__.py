@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from segmentation.prediction.panoptic import Panoptic, PanopticSegment, Prediction
     from segmentation.prediction.segmentor import Segmentor
     from segmentation.segments.segment import PhotoMasks, Segment
+    from segmentation.train import train_segmentor
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -23,6 +24,7 @@ else:
             "segmentation.prediction.panoptic": ("Panoptic", "PanopticSegment", "Prediction"),
             "segmentation.prediction.segmentor": ("Segmentor",),
             "segmentation.segments.segment": ("PhotoMasks", "Segment"),
+            "segmentation.train": ("train_segmentor",),
         },
     )
 
@@ -41,4 +43,5 @@ __all__ = [
     "load_preset",
     "load_training",
     "preset_names",
+    "train_segmentor",
 ]

@@ -1,69 +1,58 @@
-"""Scores of predictions against ground truth: ``python -m segmentation.evaluate instance ...``."""
+"""Scores predictions against ground truth: ``python -m segmentation.evaluate instance ...``."""
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from segmentation.evaluation.all_tasks import run_all
-from segmentation.evaluation.flow import run_task, write_json
-from segmentation.evaluation.metrics import evaluate_hierarchies
-from segmentation.evaluation.metrics.boundaries import BSDS_TOLERANCE
-from segmentation.evaluation.metrics.libraries import ENGINES
+from segmentation.base.choices import COCO_ENGINES
 from segmentation.evaluation.options import (
     FILE,
     FOLDER,
-    adding,
     data_options,
     json_option,
     mapping_options,
-    report_of,
     report_options,
-    request_of,
     table_options,
 )
-from segmentation.evaluation.tables import print_hierarchy_scores
-from segmentation.evaluation.tasks import TASKS
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
+from segmentation.runs.run_command import add_options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def evaluate() -> None:
     """Score predictions against ground truth.
 
-    Predictions are files of anybody, or made first by a trained model (--model).
+    Predictions are files, of whatever method, or made first by a trained model (--model).
     """
 
 
 @evaluate.command()
 @data_options("instance")
 @click.option("--ground-truth", type=FILE, help="COCO file with the labelled objects, instead of a data set.")
-@click.option("--class-agnostic", is_flag=True, help="Every category becomes one.")
+@click.option("--class-agnostic", is_flag=True, help="Take all categories for one.")
 @click.option(
     "--kind",
     type=click.Choice(["instance", "semantic", "all"]),
     default="instance",
     show_default=True,
-    help="Which predictions count, where they have a kind.",
+    help="Kind of predictions that count, where they have a kind.",
 )
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=click.Choice(COCO_ENGINES),
     default="own",
     show_default=True,
-    help="What counts the twelve numbers; the libraries are a check.",
+    help="What computes the twelve numbers: this package, or a library to check it.",
 )
 @mapping_options(unmatched=False)
-@adding(*report_options, *table_options)
+@add_options(*report_options, *table_options)
 def instance(**given: Any) -> None:
-    """COCO's AP and AR of masks and boxes, and the average best overlap.
+    """Score instances: COCO's AP and AR of masks and boxes, and the average best overlap.
 
     Predictions are a list of COCO results, a COCO-format file such as instances.json of segmentation.pseudo_masks, or
     an output folder of segmentation.predict.
     """
-    _run(lambda: run_task(TASKS["instance"], request_of(given, "class_agnostic", "kind", "engine"), report_of(given)))
+    _score("instance", given, "class_agnostic", "kind", "engine")
 
 
 @evaluate.command()
@@ -73,96 +62,68 @@ def instance(**given: Any) -> None:
     type=click.Choice(["classes", "dataset"]),
     default="classes",
     show_default=True,
-    help="Without a mapping: labels are numbers of classes, or those of the data set's own files.",
+    help="Labels without a mapping: numbers of classes, or the labels of the data set's files.",
 )
-@click.option("--crop", type=click.IntRange(1), help="Compare in the centre square, resized to this side (320).")
+@click.option("--crop", type=click.IntRange(1), help="Compare the centre square, resized to this side (usual: 320).")
 @mapping_options()
-@adding(*report_options, *table_options)
+@add_options(*report_options, *table_options)
 def semantic(**given: Any) -> None:
-    """Pixel accuracy and mean IoU of label maps.
+    """Score label maps: pixel accuracy and mean IoU.
 
-    Predictions are a folder of PNG files named as the photos are: a label for each pixel, of 8 bits (255 for none) or
-        of
-    16 (65535 for none); or an output folder of segmentation.predict.
+    Predictions are a folder of PNG files named as the photos are, a label for each pixel, of 8 bits (255 for none) or
+    16 bits (65535 for none); or an output folder of segmentation.predict.
     """
-    _run(lambda: run_task(TASKS["semantic"], request_of(given, "labels", "crop", "unmatched"), report_of(given)))
+    _score("semantic", given, "labels", "crop", "unmatched")
 
 
 @evaluate.command()
 @data_options("panoptic")
 @click.option("--ground-truth", type=FILE, help="COCO panoptic file, instead of a data set.")
-@click.option("--ground-truth-maps", type=FOLDER, help="Its maps.  [default: the folder of its name beside it]")
+@click.option(
+    "--ground-truth-maps", type=FOLDER, help="Maps of that file.  [default: the folder of its name beside it]"
+)
 @click.option("--maps", type=FOLDER, help="Maps of the predictions.  [default: the folder of their name beside them]")
 @mapping_options()
-@adding(*report_options, *table_options)
+@add_options(*report_options, *table_options)
 def panoptic(**given: Any) -> None:
-    """Panoptic, segmentation and recognition quality.
+    """Score panoptic maps: panoptic, segmentation and recognition quality.
 
     Predictions are a file in COCO's panoptic format with a folder of PNG files, or an output folder of
     segmentation.predict.
     """
-    own = ("ground_truth_maps", "maps", "unmatched")
-    _run(lambda: run_task(TASKS["panoptic"], request_of(given, *own), report_of(given)))
+    _score("panoptic", given, "ground_truth_maps", "maps", "unmatched")
 
 
 @evaluate.command("all")
 @data_options(None)
 @mapping_options(default="hungarian")
-@adding(*table_options)
+@add_options(*table_options)
 def all_tasks(**given: Any) -> None:
-    """Every task that the data set has ground truth for, with one mapping of clusters for all.
+    """Score all tasks that the data set has ground truth for, with one mapping of clusters.
 
     Predictions are an output folder of segmentation.predict, or made by --model.
     """
-    _run(lambda: run_all(request_of({**given, "usual_mapping": "hungarian"}, "unmatched"), report_of(given)))
+    _score("all", {**given, "usual_mapping": "hungarian"}, "unmatched")
 
 
 @evaluate.command()
 @click.option("--ground-truth", type=FOLDER, help="Folder with the .mat files of a BSDS500 split.")
 @click.option("--root", type=FOLDER, help="Or: folder of BSDS500.")
-@click.option("--split", default="val", show_default=True, help="Its split.")
+@click.option("--split", default="val", show_default=True, help="Split of BSDS500.")
 @click.option("--predictions", required=True, type=FOLDER, help="Output folder of segmentation.pseudo_masks.")
 @click.option(
     "--kind",
     type=click.Choice(["instance", "semantic"]),
     default="instance",
     show_default=True,
-    help="Which hierarchy to score.",
+    help="Kind of hierarchy to score.",
 )
-@click.option("--boundaries", is_flag=True, help="The F-measure of the boundaries, too: some seconds a photo.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: cores, if that is worth it]")
+@click.option("--boundaries", is_flag=True, help="Score boundaries too: some seconds a photo.")
+@click.option("--workers", type=click.IntRange(1), help="Number of processes.  [default: cores, if that is worth it]")
 @json_option
-def hierarchy(
-    ground_truth: Path | None,
-    root: Path | None,
-    split: str,
-    predictions: Path,
-    kind: str,
-    boundaries: bool,
-    workers: int | None,
-    json_file: Path | None,
-) -> None:
-    """Covering, Rand index, variation of information and boundary F-measure against human segmentations."""
-
-    def run() -> None:
-        if (ground_truth is None) == (root is None):
-            raise ValueError("either --ground-truth or --root is needed")
-        folder = ground_truth if root is None else LABELLED_SETS["bsds500"].hierarchy(root, split)
-        scores = evaluate_hierarchies(
-            folder or "",
-            predictions,
-            kind=kind,
-            tolerance=BSDS_TOLERANCE if boundaries else None,
-            workers=workers,
-            progress=sys.stderr.isatty(),
-        )
-        print_hierarchy_scores(scores)
-        for note in scores.notes:
-            click.echo(f"Note: {note}", err=True)
-        if json_file is not None:
-            write_json(json_file, scores.to_dict())
-
-    _run(run)
+def hierarchy(**given: Any) -> None:
+    """Score hierarchies against human segmentations: covering, Rand index, variation of information, boundaries."""
+    _score("hierarchy", given)
 
 
 @evaluate.command()
@@ -170,22 +131,36 @@ def hierarchy(
 def datasets(names: tuple[str, ...]) -> None:
     """List the data sets: tasks, files, licence, and where people get them."""
     for name in names or LABELLED_SETS:
-        own = LABELLED_SETS[name]
-        splits = ", ".join(f"{split} ({photos:,})" if photos else split for split, photos in own.splits.items())
-        click.echo(f"{name}: {own.title}\n")
+        data = LABELLED_SETS[name]
+        splits = ", ".join(f"{split} ({photos:,})" if photos else split for split, photos in data.splits.items())
+        click.echo(f"{name}: {data.title}\n")
         for title, text in (
-            ("tasks", ", ".join(own.tasks)),
+            ("tasks", ", ".join(data.tasks)),
             ("splits", f"{splits}; the first one is the default"),
-            ("licence", own.licence),
-            ("from", own.source),
+            ("licence", data.licence),
+            ("from", data.source),
         ):
             click.echo(f"  {title:8}{text}")
-        click.echo(f"  files in the folder:\n\n{own.layout}\n".replace("\n  ", "\n    "))
+        click.echo(f"  files in the folder:\n\n{data.layout}\n".replace("\n  ", "\n    "))
 
 
-def _run(call: Callable[[], None]) -> None:
+def _score(task: str, given: dict[str, Any], *task_options: str) -> None:
+    """Scores one task or all, as the options say; ``task_options`` are the names of those that only the task has."""
+    from segmentation.evaluation.all_tasks import run_all
+    from segmentation.evaluation.flow import Report, run_hierarchy, run_task
+    from segmentation.evaluation.request import read_request
+    from segmentation.evaluation.tasks import TASKS
+
     try:
-        call()
+        if task == "hierarchy":
+            run_hierarchy(**given)
+            return
+        request = read_request(given, *task_options)
+        report = Report(**{name: given[name] for name in Report.__dataclass_fields__ if name in given})
+        if task == "all":
+            run_all(request, report)
+        else:
+            run_task(TASKS[task], request, report)
     except (TypeError, ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
 

@@ -1,17 +1,16 @@
-"""Masks for a folder of photos: ``python -m segmentation.pseudo_masks PHOTOS... -o OUT``."""
+"""Makes masks of photos without labels: ``python -m segmentation.pseudo_masks PHOTOS... -o OUT``."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from segmentation.config import MaskSettings, load_preset, preset_names
-from segmentation.config.load import to_plain
-from segmentation.prediction.masker import PseudoMasker
-from segmentation.runs.mask_run import FORMATS, MaskRun
-from segmentation.runs.run_command import photos_to_do, run_options, run_plan, run_to_the_end, sha256
+from segmentation.config import load_preset, preset_names
+from segmentation.runs.run_command import carry_out, run_options
+from segmentation.runs.run_plan import RunPlan
+
+FORMATS = ("coco", "overlay", "html", "npz")
+_SETTINGS = ("size", "thresholds", "center", "min_area", "max_masks", "refine", "semantic")
 
 
 def _numbers(_context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
@@ -28,52 +27,40 @@ def _numbers(_context: click.Context, parameter: click.Parameter, text: str | No
 )
 @click.option("--preset", type=click.Choice(preset_names()), default="photos", help="Settings to start from.")
 @click.option("--encoder", default="vit_base_patch8_224.dino", help="Vision transformer, by timm's name.")
-@click.option("--weights", type=click.Path(dir_okay=False, path_type=Path), help="Its weights; timm's hub without.")
+@click.option(
+    "--weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of its weights.  [default: those of timm's hub]",
+)
 @click.option("--size", type=click.IntRange(1), help="Photos get about as many pixels as a square of this side.")
-@click.option("--thresholds", callback=_numbers, help="Of the levels, such as 0.8,0.7,0.6,0.5,0.4.")
+@click.option("--thresholds", callback=_numbers, help="Thresholds of the levels, such as 0.8,0.7,0.6,0.5,0.4.")
 @click.option(
     "--center", type=click.Choice(["graph", "none"]), help="Subtract each photo's mean token before grouping."
 )
 @click.option("--min-area", type=click.IntRange(1), help="Smallest segment, in tokens.")
-@click.option("--max-masks", type=click.IntRange(1), help="Most masks a photo and kind.")
+@click.option("--max-masks", type=click.IntRange(1), help="Most masks of a photo and kind.")
 @click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo.")
-@click.option("--semantic/--no-semantic", default=None, help="Group regions wherever they lie, too.")
+@click.option(
+    "--semantic/--no-semantic",
+    default=None,
+    help="Make semantic masks too: of regions that look alike, wherever they lie.",
+)
 @run_options(FORMATS, ("coco", "overlay", "html"), dtype_of="encoder")
 def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Make a hierarchy of instance and semantic masks of PHOTOS (files and folders), without labels.
 
     Writes instances.json (COCO format), an overlay picture of each photo, an HTML page to look at, and with
     --format npz label maps. Photos that cannot be read are named and skipped, and the exit status is then 1.
-    A run that was interrupted (exit status 130) goes on with --resume.
+    A run that was interrupted (exit status 130) is continued with --resume.
     """
-    console = Console(stderr=True, highlight=False)
-    if options["resume"] and options["overwrite"]:
-        raise click.UsageError("--resume and --overwrite exclude each other")
-    try:
-        settings = _settings(options)
-        found = photos_to_do(photos, output)
-        masker = PseudoMasker(
-            options["encoder"],
-            options["weights"],
-            settings=settings,
-            device=options["device"],
-            dtype=options["dtype"],
-        )
-        asked = {
-            "encoder": options["encoder"],
-            "weights": options["weights"].name if options["weights"] else None,
-            "weights_sha256": sha256(options["weights"]) if options["weights"] else None,
-            **to_plain(asdict(settings)),
-        }
-        plan = run_plan(photos, found, output, asked, options)
-    except (ValueError, TypeError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    run_to_the_end(MaskRun(masker, plan, console))
 
+    def open_run(plan: RunPlan) -> Any:
+        from segmentation.runs.mask_run import MaskRun
 
-def _settings(options: dict[str, Any]) -> MaskSettings:
-    names = ("size", "thresholds", "center", "min_area", "max_masks", "refine", "semantic")
-    return load_preset(options["preset"], **{name: options[name] for name in names if options[name] is not None})
+        changes = {name: options[name] for name in _SETTINGS if options[name] is not None}
+        return MaskRun(plan, load_preset(options["preset"], **changes), options["encoder"], options["weights"])
+
+    carry_out(open_run, photos, output, options)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
-"""Trains a segmentor without labels: ``python -m segmentation.train``."""
+"""Trains a segmentor without labels: ``python -m segmentation.train``, or :func:`train_segmentor` from Python."""
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import yaml
 from rich.console import Console
 
-from segmentation.base.device import choose_device
 from segmentation.config import TrainSettings, load_training, preset_names
-from segmentation.evaluation.train_report import write_report
-from segmentation.models.files import SETTINGS_FILE, load_settings
-from segmentation.training.distributed import Processes
-from segmentation.training.run import TrainRun
-from segmentation.training.step import NonFiniteLoss
+
+if TYPE_CHECKING:
+    import segmentation.prediction.segmentor
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -31,26 +30,36 @@ from segmentation.training.step import NonFiniteLoss
     type=click.Path(exists=True, path_type=Path),
     help="Folder of photos to learn from; may be repeated.",
 )
-@click.option("--encoder", help="Vision transformer, by timm's name; of the preset without.")
+@click.option("--encoder", help="Vision transformer, by timm's name.  [default: of the preset]")
 @click.option(
-    "--weights", type=click.Path(dir_okay=False, path_type=Path), help="File of its weights; timm's hub without."
+    "--weights",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of its weights.  [default: those of timm's hub]",
 )
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any setting, as optimizer.steps=1000.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change any setting, such as optimizer.steps=1000; may be repeated.",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write.  [default: runs/PRESET-TIME]",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run that is in the folder.")
-@click.option("--overwrite", is_flag=True, help="Begin again, whatever run is in the folder.")
+@click.option("--resume", is_flag=True, help="Continue the run that is in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
 @click.option(
     "--init-from",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of a trained model to start from.",
 )
 @click.option(
-    "--limit-time", type=click.FloatRange(0, min_open=True), help="Minutes after which to stop, to be resumed."
+    "--limit-time",
+    type=click.FloatRange(0, min_open=True),
+    help="Minutes after which the run stops; --resume continues it.",
 )
 @click.option("--device", default="auto", help="Where to train: auto, cpu, cuda, cuda:1, ...")
 def train(
@@ -72,54 +81,125 @@ def train(
     that taught it. For your own photos: --preset photos --data FOLDER. With torchrun, the same command runs on several
     processes.
     """
-    began = time.monotonic()
-    console = Console(highlight=False, soft_wrap=True)
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     if resume and output is None:
         raise click.UsageError("--resume needs the folder of the run: -o FOLDER")
+    options = []
+    if encoder is not None:
+        options += [f"encoder.name={encoder}", "encoder.init=pretrained", "encoder.options={}"]
+    if weights is not None:
+        options += [f"encoder.weights={str(weights)!r}"]
+    import yaml
+
+    from segmentation.training.step import NonFiniteLoss
+
     try:
-        asked = [*_as_changes(photos, encoder, weights), *changes]
-        preset = preset or ("photos" if photos else None)
-        settings = _settings(preset, asked, output if resume else None)
-        folder = output or Path("runs") / f"{preset or 'scenes'}-{time.strftime('%Y%m%d-%H%M%S')}"
-        with closing(Processes.start(choose_device(device))) as processes:
-            run = TrainRun(
-                settings,
-                folder,
-                processes,
-                console,
-                resume=resume,
-                overwrite=overwrite,
-                init_from=init_from,
-                limit=None if limit_time is None else 60 * limit_time,
-            )
-            finished = run.train()
-            if finished and processes.is_main:
-                write_report(run, init_from, seconds=time.monotonic() - began)
+        train_segmentor(
+            preset,
+            output,
+            photos=photos,
+            changes=[*options, *changes],
+            resume=resume,
+            overwrite=overwrite,
+            init_from=init_from,
+            time_limit=limit_time,
+            device=device,
+        )
     except (OSError, ValueError, TypeError, NonFiniteLoss, yaml.YAMLError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _settings(preset: str | None, changes: list[str], resumed: Path | None) -> TrainSettings:
-    """Of the preset and the changes; of the run that is resumed, if neither is given."""
-    if resumed is not None and preset is None and not changes:
+def train_segmentor(
+    settings: TrainSettings | Path | str | None = None,
+    folder: Path | str | None = None,
+    *,
+    photos: Sequence[Path | str] = (),
+    changes: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    init_from: Path | str | None = None,
+    time_limit: float | None = None,
+    device: str = "auto",
+    console: Console | None = None,
+) -> "segmentation.prediction.segmentor.Segmentor | None":
+    """Trains a segmentor without labels, as ``python -m segmentation.train`` does.
+
+    Writes the model, checkpoints, the log and a page to look at. Ctrl-C and SIGTERM end the run after a checkpoint.
+
+    Args:
+        settings: name of a preset, a file of settings (``config.yaml``), or settings. By default those of the run that
+            is resumed, else the preset ``photos`` where there are photos, else ``scenes``.
+        folder: folder to write; ``runs/PRESET-TIME`` by default.
+        photos: folders of photos to learn from.
+        changes: changes of a preset's or file's settings, ``"section.key=value"`` each.
+        resume: whether to continue the run that is in the folder.
+        overwrite: whether to replace it.
+        init_from: folder of a trained model to start from.
+        time_limit: minutes after which the run stops, to be resumed later.
+        device: where to train: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+        console: where progress and tables are shown, the terminal by default; ``Console(quiet=True)`` for none.
+
+    Returns:
+        The trained segmentor; ``None`` if the run was interrupted before its end.
+
+    Raises:
+        FileExistsError: the folder has a run, and neither ``resume`` nor ``overwrite``.
+        OSError, TypeError, ValueError: arguments, settings or photos that cannot be used.
+        NonFiniteLoss: the loss is no number any more.
+    """
+    from segmentation.base.device import choose_device
+    from segmentation.evaluation.train_report import write_report
+    from segmentation.prediction.segmentor import Segmentor
+    from segmentation.training.distributed import Processes
+    from segmentation.training.run import TrainRun
+
+    began = time.monotonic()
+    if resume and (overwrite or folder is None):
+        raise ValueError("'resume' needs the folder of the run, and excludes 'overwrite'")
+    if settings is None and photos:
+        settings = "photos"
+    if folder is None:
+        name = settings if isinstance(settings, str) else "training" if settings else "scenes"
+        folder = f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder, init_from = Path(folder), None if init_from is None else Path(init_from)
+    chosen = _load_settings(settings, photos, changes, folder if resume else None)
+    with closing(Processes.start(choose_device(device))) as processes:
+        run = TrainRun(
+            chosen,
+            folder,
+            processes,
+            console or Console(highlight=False, soft_wrap=True),
+            resume=resume,
+            overwrite=overwrite,
+            init_from=init_from,
+            limit=None if time_limit is None else 60 * time_limit,
+        )
+        if not run.train():
+            return None
+        if processes.is_main:
+            write_report(run, init_from, seconds=time.monotonic() - began)
+        return Segmentor(run.train_step.teacher.model, run.settings, device=processes.device)
+
+
+def _load_settings(
+    settings: TrainSettings | Path | str | None,
+    photos: Sequence[Path | str],
+    changes: Sequence[str],
+    resumed: Path | None,
+) -> TrainSettings:
+    folders = [str(photo) for photo in photos]
+    if isinstance(settings, TrainSettings):
+        if changes:
+            raise ValueError("'changes' are for presets and files, got them together with TrainSettings")
+        return replace(settings, run=replace(settings.run, photos=tuple(folders))) if folders else settings
+    if resumed is not None and settings is None and not changes:
+        from segmentation.models.files import SETTINGS_FILE, load_settings
+
         if not (resumed / SETTINGS_FILE).exists():
             raise FileNotFoundError(f"'{resumed}' has no run to resume: there is no {SETTINGS_FILE}")
         return load_settings(resumed)
-    return load_training(preset or "scenes", changes)
-
-
-def _as_changes(photos: tuple[Path, ...], encoder: str | None, weights: Path | None) -> list[str]:
-    """The options that are settings, as ``--set`` has them."""
-    changes = []
-    if photos:
-        changes += [f"run.photos={[str(photo) for photo in photos]}"]
-    if encoder is not None:
-        changes += [f"encoder.name={encoder}", "encoder.init=pretrained", "encoder.options={}"]
-    if weights is not None:
-        changes += [f"encoder.weights={str(weights)!r}"]
-    return changes
+    return load_training(settings or "scenes", [*([f"run.photos={folders}"] if folders else []), *changes])
 
 
 if __name__ == "__main__":

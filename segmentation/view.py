@@ -1,4 +1,4 @@
-"""Builds the page of a run again: ``python -m segmentation.view OUT``."""
+"""Builds the HTML page of a run again: ``python -m segmentation.view OUT``."""
 
 import json
 from pathlib import Path, PurePosixPath
@@ -7,9 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from segmentation.data.decode import read_photo
 from segmentation.data.formats import PhotoError
-from segmentation.export.viewer_page import write_page
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -24,6 +22,8 @@ def view(out: Path, photos: Path | None, max_photos: int) -> None:
     The page is one file that works without a network. Photos that cannot be read are named and shown in grey.
     Without --photos they are looked for in the folder that OUT/instances.json names.
     """
+    from segmentation.export.viewer_page import write_page
+
     source = out / "instances.json"
     try:
         dataset = json.loads(source.read_bytes())
@@ -33,7 +33,7 @@ def view(out: Path, photos: Path | None, max_photos: int) -> None:
 
     def read(image: dict[str, Any]) -> np.ndarray | None:
         try:
-            return _read(_folder(photos, dataset), image)
+            return _read_photo(_choose_folder(photos, dataset), image)
         except PhotoError as error:
             unreadable.append(f"{image['file_name']}: {error.reason}")
             return None
@@ -47,20 +47,21 @@ def view(out: Path, photos: Path | None, max_photos: int) -> None:
     click.echo(f"wrote {out / 'index.html'}")
 
 
-def _folder(given: Path | None, dataset: dict[str, Any]) -> Path:
+def _choose_folder(given: Path | None, dataset: dict[str, Any]) -> Path:
     named = dataset["info"].get("photos")
     if given is None and not isinstance(named, str):
         raise click.UsageError("instances.json does not say where the photos are: give --photos DIR")
     return Path(named) if given is None else given
 
 
-def _read(folder: Path, image: dict[str, Any]) -> np.ndarray:
+def _read_photo(folder: Path, image: dict[str, Any]) -> np.ndarray:
+    from segmentation.data.decode import read_photo
+
     name = PurePosixPath(image["file_name"])
     if name.is_absolute() or ".." in name.parts:
         raise PhotoError("the name leads out of the folder of photos")
     photo = read_photo(folder / name)
-    size = image["height"], image["width"]
-    if photo.shape[:2] != size:
+    if photo.shape[:2] != (image["height"], image["width"]):
         found = "x".join(map(str, photo.shape[1::-1]))
         raise PhotoError(f"its size is {found} now, not {image['width']}x{image['height']}")
     return photo

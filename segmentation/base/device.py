@@ -3,8 +3,7 @@
 import torch
 
 from graphpool.checks import check_choice
-
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+from segmentation.base.choices import DTYPES
 
 
 def choose_device(device: str | torch.device) -> torch.device:

@@ -1,4 +1,4 @@
-"""Every task that a data set has ground truth for, with one mapping of clusters."""
+"""Scores every task that a data set has ground truth for, with one mapping of clusters."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from segmentation.base.wording import counted
-from segmentation.evaluation.flow import Report, finish, located_predictions, note_part, with_data
+from segmentation.evaluation.flow import (
+    Report,
+    located_predictions,
+    note_incomplete_split,
+    print_and_write,
+    scores_with_data_set,
+)
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.mapping import MOST
 from segmentation.evaluation.metrics.panoptic_maps import PhotoSegments, count_cluster_pixels
@@ -43,22 +49,22 @@ def run_all(request: Request, report: Report) -> None:
     with located_predictions(request, request.split, names) as predictions:
         if not predictions.is_dir():
             raise ValueError(f"'all' needs an output folder of segmentation.predict, got the file {predictions}")
-        mapping = _mapping(request, truths, predictions)
+        mapping = _fit_mapping(request, truths, predictions)
         found: dict[str, Evaluation] = {}
         if "instance" in truths:
-            own = replace(request, own={**request.own, "class_agnostic": True})
-            part = mapping if isinstance(mapping, FittedMapping) else None
-            found[AGNOSTIC] = TASKS["instance"].evaluate(own, truths["instance"], predictions, part)
+            agnostic = replace(request, options={**request.options, "class_agnostic": True})
+            fitted = mapping if isinstance(mapping, FittedMapping) else None  # its photos are not scored
+            found[AGNOSTIC] = TASKS["instance"].evaluate(agnostic, truths["instance"], predictions, fitted)
         found.update({task.name: task.evaluate(request, truths[task.name], predictions, mapping) for task in tasks})
-    _print(found)
-    note_part(request, max(map(len, names.values())))
-    contents = {name: with_data(scores, request) for name, scores in found.items()}
-    finish(found, contents, report)
+    _print_summary(found)
+    note_incomplete_split(request, max(map(len, names.values())))
+    contents = {name: scores_with_data_set(scores, request) for name, scores in found.items()}
+    print_and_write(found, contents, report)
 
 
-def _mapping(request: Request, truths: dict[str, Any], predictions: Path) -> Mapped:
-    """One mapping for all tasks."""
-    plan = request.wanted_mapping()
+def _fit_mapping(request: Request, truths: dict[str, Any], predictions: Path) -> Mapped:
+    """Reads the mapping of all tasks, or fits it to their pixels."""
+    plan = request.mapping_or_plan()
     if request.other_split is not None:
         raise ValueError("'all' fits its mapping on the same split, or takes a file (--mapping FILE)")
     if not isinstance(plan, FitPlan) or not {"semantic", "panoptic"} & truths.keys():
@@ -69,9 +75,9 @@ def _mapping(request: Request, truths: dict[str, Any], predictions: Path) -> Map
     if "semantic" in truths:
         semantic: SemanticTruth = truths["semantic"]
         maps = find_label_maps(predictions, [photo.name for photo in semantic.photos], semantic.key)
-        own = [PhotoMap(photo, maps.file_of.get(photo.name)) for photo in plan.split(semantic.photos)[0]]
-        parts.append(count_pixels(semantic.classes, "clusters", MOST, None, own))
-        classes, fitted = semantic.classes, len(own)
+        photo_maps = [PhotoMap(photo, maps.file_of.get(photo.name)) for photo in plan.split(semantic.photos)[0]]
+        parts.append(count_pixels(semantic.classes, "clusters", MOST, None, photo_maps))
+        classes, fitted = semantic.classes, len(photo_maps)
     if "panoptic" in truths:
         panoptic: PanopticTruth = truths["panoptic"]
         names = {photo.image_id: photo.name for photo in panoptic.photos}
@@ -84,13 +90,13 @@ def _mapping(request: Request, truths: dict[str, Any], predictions: Path) -> Map
     return FittedMapping(fit_pixel_mapping(parts[0], classes, plan.rule, plan.describe(fitted)), plan)
 
 
-def _print(found: dict[str, Evaluation]) -> None:
-    """All tasks, a line each."""
+def _print_summary(found: dict[str, Evaluation]) -> None:
+    """Prints the main scores of all tasks as a table."""
     table = Table(box=SIMPLE_HEAD, title="All tasks, %", title_justify="left")
     for heading in ("task", "score", "value"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
     for name, scores in found.items():
-        numbers = headline(scores.to_dict())
+        numbers = main_scores(scores.to_dict())
         for place, (score, value) in enumerate(numbers.items()):
             last = place == len(numbers) - 1
             table.add_row("" if place else name, score, percent(value), end_section=last)
@@ -99,11 +105,11 @@ def _print(found: dict[str, Evaluation]) -> None:
     show(table, photos, mapping_line(scores.protocol))
 
 
-def headline(contents: dict[str, Any]) -> dict[str, float | None]:
-    """The few numbers that stand for a task.
+def main_scores(contents: dict[str, Any]) -> dict[str, float | None]:
+    """Returns the few scores that a task is known by.
 
     Example:
-        >>> headline({"pixel_accuracy": 63.9, "mean_iou": 30.2, "protocol": {"task": "semantic"}})
+        >>> main_scores({"pixel_accuracy": 63.9, "mean_iou": 30.2, "protocol": {"task": "semantic"}})
         {'pixel accuracy': 63.9, 'mIoU': 30.2}
     """
     task = contents["protocol"]["task"]

@@ -1,4 +1,4 @@
-"""Predictions of a trained model for the photos of a data set."""
+"""Predicts the photos of a data set with a trained model."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -6,29 +6,27 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import click
-from rich.console import Console
 
 from segmentation.base.wording import counted, some_of
 from segmentation.data.photos import PhotoList
 from segmentation.evaluation.request import Model
-from segmentation.prediction.segmentor import Segmentor
 from segmentation.runs.predict_run import PredictRun
-from segmentation.runs.run_command import photos_to_do, run_plan
+from segmentation.runs.run_plan import RunPlan, find_run_photos
 
-FORMATS = {"instance": "coco", "semantic": "semantic", "panoptic": "panoptic"}
+_FORMATS = {"instance": "coco", "semantic": "semantic", "panoptic": "panoptic"}
 
 
 @contextmanager
 def predictions_of(model: Model, photos: Path, names: Sequence[str], tasks: Sequence[str]) -> Iterator[Path]:
-    """A folder with the predictions of a model, as ``segmentation.predict`` writes them.
+    """Yields a folder of a model's predictions, as ``segmentation.predict`` writes them.
 
-    A run in the model's ``output`` folder that was interrupted goes on. Without such a folder they are gone afterwards.
+    In the model's ``output`` folder an interrupted run is continued. Without one predictions are deleted afterwards.
 
     Args:
         model: the model.
         photos: folder of photos.
-        names: of those that are needed, all of them.
-        tasks: what is needed.
+        names: names of the photos that are needed, all of them.
+        tasks: tasks that predictions are needed for.
 
     Raises:
         ValueError: photos that are missing or cannot be read, or a folder with another run's predictions.
@@ -42,20 +40,16 @@ def predictions_of(model: Model, photos: Path, names: Sequence[str], tasks: Sequ
 
 
 def _predict(model: Model, photos: Path, names: Sequence[str], tasks: Sequence[str], output: Path) -> Path:
-    found = _chosen(photos_to_do([photos], output), photos, names)
-    segmentor = Segmentor.from_pretrained(model.folder, model.device, **model.settings)
-    options = {
-        "dtype": "auto",
-        "formats": tuple(FORMATS[task] for task in tasks),
-        "resume": True,
-        "overwrite": False,
-        "batch_size": 8,
-        "max_photos_in_page": 1,
-    }
-    asked = {"model": model.folder.resolve().name, "photos": str(photos), **dict(model.settings)}
-    run = PredictRun(
-        segmentor, run_plan([photos], found, output, asked, options), Console(stderr=True, highlight=False)
+    plan = RunPlan(
+        given=[photos],
+        photos=_select(find_run_photos([photos], output), photos, names),
+        output=output,
+        formats=tuple(_FORMATS[task] for task in tasks),
+        device=model.device,
+        max_photos_in_page=1,
+        resume=True,
     )
+    run = PredictRun(plan, model.folder, model.settings, recorded={"photos": str(photos), **model.settings})
     if not run.process():
         raise click.Abort
     run.finish()
@@ -65,11 +59,11 @@ def _predict(model: Model, photos: Path, names: Sequence[str], tasks: Sequence[s
     return output
 
 
-def _chosen(found: PhotoList, folder: Path, names: Sequence[str]) -> PhotoList:
-    """The photos of the given names: whole ones, or their last parts."""
-    whole = {photo.name: photo for photo in found}
-    last = {PurePosixPath(photo.name).name: photo for photo in found}
-    chosen = {name: whole.get(name) or last.get(PurePosixPath(name).name) for name in names}
+def _select(found: PhotoList, folder: Path, names: Sequence[str]) -> PhotoList:
+    """Selects the photos of the given names, by the whole name or its last part."""
+    by_name = {photo.name: photo for photo in found}
+    by_last_part = {PurePosixPath(photo.name).name: photo for photo in found}
+    chosen = {name: by_name.get(name) or by_last_part.get(PurePosixPath(name).name) for name in names}
     missing = [name for name, photo in chosen.items() if photo is None]
     if missing:
         raise ValueError(

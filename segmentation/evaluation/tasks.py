@@ -96,9 +96,9 @@ class InstanceTask(Task):
         return evaluate_instances(
             truth,
             predictions / "instances.json" if predictions.is_dir() else predictions,
-            class_agnostic=request.own.get("class_agnostic", False),
-            kind=request.own.get("kind", "instance"),
-            engine=request.own.get("engine", "own"),
+            class_agnostic=request.options.get("class_agnostic", False),
+            kind=request.options.get("kind", "instance"),
+            engine=request.options.get("engine", "own"),
             mapping=mapping,
             workers=request.workers,
             progress=request.progress,
@@ -128,10 +128,10 @@ class SemanticTask(Task):
         return evaluate_semantic(
             truth,
             predictions,
-            labels="clusters" if mapping is not None else request.own.get("labels", "classes"),
+            labels="clusters" if mapping is not None else request.options.get("labels", "classes"),
             mapping=mapping,
-            unmatched=request.own.get("unmatched", "error"),
-            crop=request.own.get("crop"),
+            unmatched=request.options.get("unmatched", "error"),
+            crop=request.options.get("crop"),
             workers=request.workers,
             progress=request.progress,
         )
@@ -150,7 +150,7 @@ class PanopticTask(Task):
         """The segments of a split."""
         if request.ground_truth is not None:
             file = request.ground_truth
-            maps = request.own.get("ground_truth_maps") or file.with_suffix("")
+            maps = request.options.get("ground_truth_maps") or file.with_suffix("")
             try:
                 return read_panoptic_truth(file, maps, file.parent)
             except MissingDataError as error:
@@ -168,9 +168,9 @@ class PanopticTask(Task):
         return evaluate_panoptic(
             truth,
             predictions,
-            request.own.get("maps"),
+            request.options.get("maps"),
             mapping=mapping,
-            unmatched=request.own.get("unmatched", "error"),
+            unmatched=request.options.get("unmatched", "error"),
             workers=request.workers,
             progress=request.progress,
         )

@@ -1,5 +1,6 @@
-"""The folder of one run: what was asked for, what is done, and how to go on after an interruption."""
+"""The folder of a run: its settings, its finished photos, and how to continue it after an interruption."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -9,28 +10,28 @@ from typing import Any
 from segmentation.base.replace_file import replacing
 
 _SETTINGS, _JOURNAL = "run.json", "photos.jsonl"
-_RESULTS = ("instances.json", "panoptic.json", "index.html")  # of the whole run, written when it is complete
+_RESULTS = ("instances.json", "panoptic.json", "index.html")  # written when the run is complete
 
 
 class RunFolder:
-    """A folder that a run writes to, a photo at a time.
+    """The folder that a run writes to, photo by photo.
 
     Each finished photo is one line of a journal, written when all its other files are there. Whatever interrupts the
-    run, the next one can go on behind the last complete line.
+    run, the next one can continue after the last complete line.
 
     Args:
-        path: the folder; made where missing.
-        settings: what determines the results, in JSON's types.
-        resume: go on with the run that is in the folder.
-        overwrite: begin again, whatever run is in the folder.
+        path: the folder, which is made if missing.
+        settings: settings that determine the results, in JSON's types.
+        resume: whether to continue the run that is in the folder.
+        overwrite: whether to replace it.
 
     Attributes:
         path: the folder.
-        done: names of the photos that are finished.
+        done: names of the finished photos.
 
     Raises:
         FileExistsError: the folder has a run, and neither ``resume`` nor ``overwrite``.
-        ValueError: to resume with other settings.
+        ValueError: a run cannot be resumed with other settings.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
@@ -53,7 +54,7 @@ class RunFolder:
         self.done = {record["file_name"] for record in self._lines()}
 
     def add(self, record: dict[str, Any]) -> None:
-        """Notes that a photo is finished; ``record["file_name"]`` is its name."""
+        """Appends the record of a finished photo, whose name is ``record["file_name"]``, to the journal."""
         with (self.path / _JOURNAL).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
@@ -61,7 +62,7 @@ class RunFolder:
         self.done.add(record["file_name"])
 
     def records(self, names: list[str]) -> Iterator[dict[str, Any]]:
-        """What was noted of the photos that are finished, in the order of ``names``."""
+        """Yields the records of the finished ones of these photos, in the order of ``names``."""
         with (self.path / _JOURNAL).open("rb") if self.done else open(os.devnull, "rb") as file:
             starts = {}
             position = 0
@@ -80,16 +81,12 @@ class RunFolder:
                 yield from map(json.loads, file)
 
     def _drop_torn_line(self) -> None:
-        """A line without its end was being written when the run was killed."""
+        """Cuts off a last line without an end, which was being written when an earlier run was killed."""
         journal = self.path / _JOURNAL
         if not journal.exists():
             return
         with journal.open("rb+") as file:
-            whole = 0
-            for line in file:
-                if line.endswith(b"\n"):
-                    whole += len(line)
-            file.truncate(whole)
+            file.truncate(sum(len(line) for line in file if line.endswith(b"\n")))
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
         before = json.loads((self.path / _SETTINGS).read_text(encoding="utf-8"))
@@ -103,3 +100,12 @@ class RunFolder:
             raise ValueError(
                 f"'{self.path}' has a run with other settings, which --resume cannot mix: {'; '.join(different)}"
             )
+
+
+def sha256(path: Path) -> str:
+    """Returns the hash of a file of weights, by which a run folder knows them whatever the file is called."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**24):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from graphpool.checks import check_choice, check_number
+from segmentation.base.choices import FIT_ON, MAPPING_RULES
 from segmentation.base.wording import counted
-from segmentation.evaluation.metrics.mapping import RULES
 from segmentation.prediction.clusters import ClusterMapping
 
-FIT_ON = ("held-out", "scored")
 Key = TypeVar("Key")
 
 
@@ -36,7 +35,7 @@ class FitPlan:
     share: float = 0.25
 
     def __post_init__(self) -> None:
-        check_choice("rule", self.rule, RULES)
+        check_choice("rule", self.rule, MAPPING_RULES)
         check_choice("fit_on", self.fit_on, FIT_ON)
         check_number("share", self.share, 0, 1, open_low=True)
         if self.share == 1:

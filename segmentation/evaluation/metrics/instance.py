@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from graphpool.checks import check_choice
+from segmentation.base.choices import COCO_ENGINES
 from segmentation.evaluation.metrics.average_precision import MAX_DETS
 from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
 from segmentation.evaluation.metrics.instance_quality import InstanceQuality
-from segmentation.evaluation.metrics.libraries import ENGINES, library_numbers
+from segmentation.evaluation.metrics.libraries import library_numbers
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predictions import Predictions, Source, checked_masks, read_predictions
 from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, Row, read_ground_truth
@@ -105,7 +106,7 @@ def evaluate_instances(
         >>> scores.best_overlap, scores.mask["AR100"], scores.mask["APL"]
         (75.0, 60.0, None)
     """
-    check_choice("engine", engine, ENGINES)
+    check_choice("engine", engine, COCO_ENGINES)
     if class_agnostic and not isinstance(mapping, FittedMapping | None):
         raise ValueError("'mapping' must be None where every category is one ('class_agnostic'), got one")
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else read_ground_truth(ground_truth)

@@ -9,8 +9,6 @@ from typing import Any
 from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS, MAX_DETS
 from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, Row
 
-ENGINES = ("own", "pycocotools", "faster-coco-eval")
-
 
 def library_numbers(
     engine: str,

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Integer
 from scipy.optimize import linear_sum_assignment
 
 from graphpool.checks import check_choice
+from segmentation.base.choices import MAPPING_RULES
 from segmentation.prediction.clusters import ClusterMapping, MappedCluster, check_counts
 
-RULES = ("hungarian", "hungarian+argmax", "vote")
 MOST = 65535  # clusters
 
 
@@ -54,7 +54,7 @@ def fit_mapping(
         >>> fit_mapping(counts, "hungarian+argmax").class_of(2)
         1
     """
-    check_choice("rule", rule, RULES)
+    check_choice("rule", rule, MAPPING_RULES)
     check_counts(counts)
     num_classes = len(counts)
     for name, values in (("names", names), ("is_thing", is_thing)):
