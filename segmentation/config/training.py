@@ -1,38 +1,163 @@
-"""All settings of a training run."""
+"""Settings of a training run: network, teacher, losses, optimizer and output."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Literal
 
-from segmentation.config.masks import MaskSettings
-from segmentation.config.network import AdapterSettings, DecoderSettings, EncoderSettings, HeadSettings
-from segmentation.config.teaching import LossSettings, OptimizerSettings, RunSettings, TeacherSettings
+from pydantic import StrictBool, StrictStr
+
+from segmentation.config.checked import (
+    Count,
+    CountOrZero,
+    ListOf,
+    NonEmptyListOf,
+    NonNegative,
+    Pair,
+    Positive,
+    PositiveShare,
+    Share,
+    settings,
+)
+from segmentation.config.masks import Kind, MaskSettings
 from segmentation.config.views import ViewSettings
 
 
-@dataclass(frozen=True)
+@settings("encoder")
+class EncoderSettings:
+    """The vision transformer."""
+
+    name: StrictStr  #: timm's name of the model.
+    weights: StrictStr | None = None  #: file of pretrained weights; ``None`` for those that timm downloads.
+    init: Literal["pretrained", "random"] = "pretrained"  #: initial weights.
+    #: arguments for ``timm.create_model``; only with ``init="random"``.
+    options: Mapping[StrictStr, Any] = field(default_factory=dict)
+    freeze: StrictBool = False  #: whether it is not trained: it then has no injectors and encodes fixed views once.
+    lr_factor: Share = 0.1  #: learning rate of the transformer, as a share of ``optimizer.lr``.
+
+
+@settings("adapter")
+class AdapterSettings:
+    """The ViT-Adapter, which makes multi-scale feature maps from the transformer's tokens."""
+
+    interactions: Count = 4  #: number of interactions of tokens and maps, each after an equal share of the blocks.
+    heads: Count = 6  #: number of heads of deformable attention.
+    points: Count = 4  #: number of sampling points per head and level of deformable attention.
+    value_ratio: PositiveShare = 0.5  #: width of deformable attention's values, as a share of its channels.
+    stem_channels: Count = 64  #: width of the first convolutions.
+    map_channels: Count | None = None  #: width of the maps; ``None`` for the tokens'; others for a frozen encoder only.
+    shrink: Count = 1  #: factor by which photos are reduced for the convolutions: 2 halves the resolution of all masks.
+    center_keys: StrictBool = False  #: whether to subtract each photo's mean key before keys are added to the maps.
+
+
+@settings("decoder")
+class DecoderSettings:
+    """Mask2Former's pixel decoder and mask decoder."""
+
+    channels: Count = 256  #: width of both decoders.
+    heads: Count = 8  #: number of attention heads in both decoders.
+    points: Count = 4  #: number of sampling points per head and level of the pixel decoder's deformable attention.
+    pixel_layers: Count = 6  #: number of layers of the pixel decoder.
+    pixel_feedforward: Count = 1024  #: width of the pixel decoder's feed-forward layers.
+    layers: Count = 9  #: number of layers of the mask decoder.
+    feedforward: Count = 2048  #: width of the mask decoder's feed-forward layers.
+    instance_queries: Count = 150  #: number of [INS] queries.
+    semantic_queries: Count = 50  #: number of [SEM] queries.
+
+    def __post_init__(self) -> None:
+        if self.channels % self.heads:
+            raise ValueError(f"'decoder.channels' must be a multiple of the {self.heads} heads, got {self.channels}")
+
+
+@settings("head")
+class HeadSettings:
+    """DINO's head, which assigns queries and segments to clusters."""
+
+    clusters: Count = 512  #: number of clusters, K.
+    layers: Count = 3  #: number of layers of the MLP.
+    hidden: Count = 2048  #: width of the MLP's hidden layers.
+    bottleneck: Count = 256  #: width of the MLP's output, which is normalised and compared with the prototypes.
+
+
+@settings("teacher")
+class TeacherSettings:
+    """The teacher, an exponential moving average (EMA) of the student."""
+
+    momentum: Share = 0.996  #: momentum of the EMA at the first step; it rises to 1 by a cosine.
+    instance_segments: Count = 150  #: largest number of instance segments per photo, best score first.
+    semantic_segments: Count = 50  #: largest number of semantic segments per photo, best score first.
+    center_momentum: Share = 0.99  #: momentum of the running mean of the data set's keys.
+
+
+@settings("losses")
+class LossSettings:
+    """The terms of the loss."""
+
+    kinds: NonEmptyListOf[Kind] = ("instance", "semantic")  #: kinds of segments that are taught.
+    dice: NonNegative = 5.0  #: weight of the dice loss of masks.
+    cross_entropy: NonNegative = 5.0  #: weight of the binary cross-entropy of masks.
+    objectness: NonNegative = 2.0  #: weight of the binary cross-entropy of objectness.
+    distillation: NonNegative = 1.0  #: weight of the cross-entropy of the teacher's and the student's clusters.
+    no_object: NonNegative = 0.1  #: weight, in the objectness term, of queries without a matched segment.
+    objectness_target: Literal["score", "one"] = "score"  #: target of queries with a matched segment: its score, or 1.
+    points: Count = 12544  #: number of points per pair of masks at which the masks are compared.
+    student_temperature: Positive = 0.1  #: temperature of the student's softmax over clusters.
+    #: temperature of the teacher's softmax at the first step, and from step ``teacher_temperature_steps`` on.
+    teacher_temperature: Pair[Positive] = (0.04, 0.07)
+    teacher_temperature_steps: CountOrZero = 30000  #: number of steps over which that temperature changes linearly.
+    centering: StrictBool = True  #: whether the running mean of the teacher's logits is subtracted from them.
+    centering_momentum: Share = 0.9  #: momentum of the running mean of the teacher's logits.
+
+
+@settings("optimizer")
+class OptimizerSettings:
+    """AdamW and its schedule."""
+
+    steps: Count = 160_000  #: number of training steps.
+    batch_size: Count = 16  #: number of photos per step, over all processes.
+    accumulate: Count = 1  #: number of micro-batches per process and step; more need less memory.
+    lr: Positive = 6.25e-4  #: peak learning rate.
+    warmup: CountOrZero = 10_000  #: number of steps of the linear rise of the learning rate; a cosine to zero follows.
+    weight_decay: NonNegative = 0.05  #: weight decay, but not of biases, norms, gates, embeddings and prototypes.
+    clip: Positive = 0.01  #: largest norm of the gradient.
+    head_frozen: CountOrZero = 0  #: number of first steps in which the head's last layer (prototypes) is not trained.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  #: data type; auto is bfloat16 on CUDA, else float32.
+    checkpointing: StrictBool = False  #: whether activations are computed again in the backward pass, to save memory.
+
+
+@settings("run")
+class RunSettings:
+    """The training photos, and what a run writes."""
+
+    photos: ListOf[StrictStr] = ()  #: folders of photos.
+    sampling: ListOf[Positive] = ()  #: sampling weight of each folder; ``()`` samples every photo equally often.
+    scenes: CountOrZero = 0  #: number of generated scenes to train on where there are no photos.
+    fixed_views: CountOrZero = 0  #: number of sets of views per photo, which come again; 0 draws new ones every time.
+    seed: CountOrZero = 0  #: seed of everything random.
+    workers: CountOrZero = 2  #: number of processes that load photos; 0 loads them in the training process.
+    save_every: Count = 1000  #: number of steps between checkpoints.
+    log_every: Count = 20  #: number of steps between lines of the log.
+    panels_every: Count = 1000  #: number of steps between pictures of predictions in the log.
+
+    def __post_init__(self) -> None:
+        folders, weights = len(self.photos), len(self.sampling)
+        if weights not in (0, folders):
+            raise ValueError(f"'run.sampling' must have one weight for each of the {folders} folders, got {weights}")
+
+
+@settings()
 class TrainSettings:
-    """All settings of a training run, in sections.
+    """All settings of a training run, in sections."""
 
-    Attributes:
-        masks: how the teacher makes segments of its view, and the size of whole photos in prediction.
-        views: what is cut from photos.
-        encoder, adapter, decoder, head: the network.
-        teacher, losses, optimizer: the teaching.
-        run: what is trained on, and what is written.
-
-    Raises:
-        ValueError: settings that do not go together.
-    """
-
-    masks: MaskSettings
-    views: ViewSettings
-    encoder: EncoderSettings
-    adapter: AdapterSettings
-    decoder: DecoderSettings
-    head: HeadSettings
-    teacher: TeacherSettings
-    losses: LossSettings
-    optimizer: OptimizerSettings
-    run: RunSettings
+    masks: MaskSettings  #: how the teacher groups its view into segments, and how a trained model's masks are made.
+    views: ViewSettings  #: the views that are cut from photos.
+    encoder: EncoderSettings  #: the vision transformer.
+    adapter: AdapterSettings = AdapterSettings()  #: the ViT-Adapter, which makes multi-scale feature maps.
+    decoder: DecoderSettings = DecoderSettings()  #: Mask2Former's pixel decoder and mask decoder.
+    head: HeadSettings = HeadSettings()  #: DINO's head, which assigns queries and segments to clusters.
+    teacher: TeacherSettings = TeacherSettings()  #: the EMA of the student.
+    losses: LossSettings = LossSettings()  #: the terms of the loss.
+    optimizer: OptimizerSettings = OptimizerSettings()  #: AdamW and its schedule.
+    run: RunSettings = RunSettings()  #: the training photos, and what is written.
 
     def __post_init__(self) -> None:
         for kind in self.losses.kinds:

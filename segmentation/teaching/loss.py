@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from segmentation.config.teaching import LossSettings
+from segmentation.config.training import LossSettings
 from segmentation.models.mask_decoder import DecoderOutput
 from segmentation.models.universal_model import ModelOutput, UniversalModel
 from segmentation.teaching.matching import (
@@ -52,7 +52,7 @@ class Criterion:
 
     def __init__(self, settings: LossSettings, queries: Mapping[str, slice]) -> None:
         self.settings = settings
-        self.queries = {kind: queries[kind] for kind in settings.kinds}
+        self.queries: dict[str, slice] = {kind: queries[kind] for kind in settings.kinds}
 
     def divisors(self, targets: Sequence[ViewTargets]) -> tuple[float, float]:
         """Counts the pairs, and sums the objectness weights of all queries: the divisors of the terms."""
