@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -15,10 +15,11 @@ from typing_extensions import LiteralString, dataclass_transform
 
 T = TypeVar("T")
 _UNKNOWN = ("unexpected_keyword_argument", "invalid_key")
+_IN_A_SECTION = {"int_type": "of type int", "bool_type": "of type bool"}
 _WRONG_TYPE = {
-    "int_type": "of type int",
+    "int_type": "an int",
     "float_type": "a number",
-    "bool_type": "of type bool",
+    "bool_type": "true or false",
     "string_type": "of type str",
     "tuple_type": "a list",
     "too_short": "a non-empty list",
@@ -89,9 +90,8 @@ def settings(section: str = "") -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def check_changes(kind: type, changes: dict[str, Any]) -> None:
-    """Refuses changes that are no settings of a class."""
-    known = sorted(get_type_hints(kind))
+def check_changes(known: Sequence[str], changes: dict[str, Any]) -> None:
+    """Refuses changes of unknown settings."""
     if unknown := sorted(set(changes) - set(known)):
         raise ValueError(f"'changes' must be settings ({', '.join(known)}), got {', '.join(unknown)}")
 
@@ -115,7 +115,8 @@ def _refusal(kind: type, section: str, error: ValidationError) -> TypeError | Va
             return ValueError(f"{name!r} must be one of {', '.join(map(repr, choices))}, got {came!r}")
         cause = "int_type" if isinstance(choices[0], int) else "string_type"
     if cause in _WRONG_TYPE:
-        return TypeError(f"{name!r} must be {_WRONG_TYPE[cause]}, got {type(came).__name__} {came!r}")
+        expected = (_WRONG_TYPE | (_IN_A_SECTION if len(fault["loc"]) > 1 else {}))[cause]
+        return TypeError(f"{name!r} must be {expected}, got {type(came).__name__} {came!r}")
     bounds = {bound: getattr(part, bound) for part in parts for bound in ("gt", "ge", "le") if hasattr(part, bound)}
     if float in parts:
         low = f"({bounds['gt']}" if "gt" in bounds else f"[{bounds['ge']}"

@@ -39,7 +39,7 @@ def load_preset(name: str = "photos", **changes: Any) -> MaskSettings:
         >>> load_preset("paper", size=224).thresholds
         (0.8, 0.7, 0.6, 0.5, 0.4)
     """
-    check_changes(MaskSettings, changes)
+    check_changes(sorted(MaskSettings.__dataclass_fields__), changes)
     return MaskSettings(**_read_preset(name)["masks"] | changes)
 
 

@@ -47,7 +47,7 @@ def prediction_settings(training: TrainSettings, **changes: Any) -> PredictionSe
         >>> settings.size, settings.confidence
         (128, 0.2)
     """
-    check_changes(PredictionSettings, changes)
+    check_changes(list(PredictionSettings.__dataclass_fields__), changes)
     fitting = {name: getattr(training.masks, name) for name in _OF_MASKS}
     fitting["confidence"] = _CONFIDENCE[training.losses.objectness_target]
     return PredictionSettings(**fitting | changes)
