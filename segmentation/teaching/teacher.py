@@ -91,7 +91,9 @@ class Teacher(nn.Module):
         side = pixels.size(2) // self.model.encoder.patch_size
         values = torch.cat([keys, torch.ones_like(keys[..., :1])], 2)  # the one recovers the length after averaging
         grouped = group_tokens(keys, [(side, side)] * len(keys), masks, values)
-        most: dict[str, int] = {kind: getattr(self.settings.teacher, f"{kind}_segments") for kind in self.settings.losses.kinds}
+        most: dict[str, int] = {
+            kind: getattr(self.settings.teacher, f"{kind}_segments") for kind in self.settings.losses.kinds
+        }
         segments = []
         for photo, photo_tokens in zip(pixels, grouped, strict=True):
             of_photo = {}
