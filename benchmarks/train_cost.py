@@ -13,7 +13,7 @@ import torch
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from benchmarks.timing import stopwatch
-from segmentation.base.stage_costs import StageCosts
+from segmentation.base.device import StageCosts
 from segmentation.config import TrainSettings, load_training, preset_names
 from segmentation.data.views import Sample
 from segmentation.training.batches import TrainBatches
@@ -43,7 +43,7 @@ class Measured:
     Attributes:
         seconds: of the whole step.
         stages: seconds of each stage, summed over the step.
-        peak: bytes of each stage, see :class:`~segmentation.base.stage_costs.StageCosts`.
+        peak: bytes of each stage, see :class:`~segmentation.base.device.StageCosts`.
         segments: that the teacher found in a photo.
     """
 

@@ -1,1 +1,1 @@
-"""What every room stands on: files that appear whole, devices, costs, interruptions."""
+"""What every room stands on: files replaced as a whole, devices, costs, interruptions, words of messages."""

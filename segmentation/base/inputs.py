@@ -1,4 +1,4 @@
-"""Reads and checks what callers hand in: JSON, arrays of integers."""
+"""Reads JSON and checks arrays that callers hand in."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 
 
-def loaded_json(name: str, source: object) -> Any:
-    """The contents of the file if ``source`` is a path, else ``source``."""
+def read_json(name: str, source: object) -> Any:
+    """Reads a JSON file if ``source`` is a path; returns anything else as it is.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file that is not JSON.
+    """
     if not isinstance(source, str | Path):
         return source
     try:
@@ -18,7 +23,7 @@ def loaded_json(name: str, source: object) -> Any:
 
 
 def check_integers(name: str, values: object) -> None:
-    """``values`` is a numpy array of integers."""
+    """Raises a TypeError unless ``values`` is a numpy array of integers."""
     if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.integer):
         kind = f"{values.dtype} array" if isinstance(values, np.ndarray) else type(values).__name__
         raise TypeError(f"'{name}' must be a numpy array of integers, got {kind}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that let a run finish what it is at."""
+"""Lets a run finish its current step after Ctrl-C or SIGTERM."""
 
 import signal
 import threading
@@ -10,9 +10,9 @@ from typing import Any
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """The first SIGINT or SIGTERM sets the event, so that the run stops at a good place; a second one acts at once.
+    """Yields an event that the first SIGINT or SIGTERM sets; a second signal acts as it would outside the block.
 
-    In another thread than the main one, where Python takes no signals, the event is never set.
+    Outside the main thread, where Python handles no signals, the event is never set.
 
     Example:
         >>> with interruptible() as asked_to_stop:

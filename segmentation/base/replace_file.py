@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Writes files that appear complete or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write to; it takes the place of ``path`` if the block ends well, and goes if not.
+    """Yields a temporary path beside ``path``; its file replaces ``path`` after the block, or is deleted on an error.
 
-    The name keeps its suffix, by which some libraries choose a format. Its folder is made where missing.
+    The temporary name has the suffix of ``path``, by which some libraries choose a format. A missing folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{os.getpid()}.{path.name}")

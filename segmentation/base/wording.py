@@ -1,18 +1,23 @@
-"""Counts and lists in the words of a message."""
+"""Words counts, lists and errors for messages."""
 
 from collections.abc import Sequence
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 photo``, ``1,200 photos``."""
+    """Words a number of things.
+
+    Example:
+        >>> counted(1, "photo"), counted(1200, "photo")
+        ('1 photo', '1,200 photos')
+    """
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def some_of(names: Sequence[str]) -> str:
-    """The first names of a list, and whether there are more."""
+    """Lists the first five names, and ``...`` where there are more."""
     return ", ".join(names[:5]) + ", ..." * (len(names) > 5)
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type if it has none."""
+    """Returns the first line of an error's message, or its type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

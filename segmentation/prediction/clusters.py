@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64, Integer
 
-from segmentation.base.inputs import check_integers, loaded_json
+from segmentation.base.inputs import check_integers, read_json
 from segmentation.base.replace_file import replacing
 
 _KINDS = ("thing", "stuff", None)
@@ -134,7 +134,7 @@ def read_mapping(source: str | Path | Mapping[str, Any]) -> ClusterMapping:
         >>> read_mapping({"clusters": {"17": {"name": "cat"}}}).clusters
         {17: MappedCluster(class_index=None, name='cat', kind=None)}
     """
-    loaded = loaded_json("mapping", source)
+    loaded = read_json("mapping", source)
     rows = loaded.get("clusters") if isinstance(loaded, Mapping) else None
     if not isinstance(rows, Mapping):
         raise ValueError(f"'mapping' must be a dict with a dict 'clusters', got {loaded!r:.80}")

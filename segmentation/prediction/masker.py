@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segmentation.base.device import choose_device, choose_dtype
-from segmentation.base.stage_costs import StageCosts
+from segmentation.base.device import StageCosts, choose_device, choose_dtype
 from segmentation.config import MaskSettings, load_preset
 from segmentation.config.masks import KINDS
 from segmentation.data.model_input import Photo, photo_arrays, resize_photo, token_grid

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphpool.checks import check_count
-from segmentation.base.device import choose_device, choose_dtype
-from segmentation.base.stage_costs import StageCosts
+from segmentation.base.device import StageCosts, choose_device, choose_dtype
 from segmentation.config.prediction import prediction_settings
 from segmentation.config.training import TrainSettings
 from segmentation.data.model_input import Photo, photo_arrays, resize_photo, token_grid

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from segmentation.base.device import StageCosts
 from segmentation.base.interruption import interruptible
-from segmentation.base.stage_costs import StageCosts
 from segmentation.data.decode import read_photo
 from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile

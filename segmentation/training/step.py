@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from segmentation.base.stage_costs import StageCosts
+from segmentation.base.device import StageCosts
 from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample
 from segmentation.data.windows import Window, crop_pixels, crop_tokens

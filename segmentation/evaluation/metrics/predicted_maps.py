@@ -10,7 +10,7 @@ from jaxtyping import Integer
 from PIL import Image
 
 from graphpool.checks import check_count
-from segmentation.base.inputs import loaded_json
+from segmentation.base.inputs import read_json
 from segmentation.base.wording import counted, some_of
 from segmentation.evaluation.metrics.photo_matching import match_photos
 from segmentation.evaluation.truth.ground_truth import Photo, PhotoId, checked_rows, rows_of
@@ -178,7 +178,7 @@ def read_predicted_panoptic(
     if not file.is_file():
         raise ValueError(f"'predictions' must be a file in COCO's panoptic format, but there is no {file}")
     source = f"'predictions' {file}"
-    loaded = loaded_json("predictions", file)
+    loaded = read_json("predictions", file)
     contents = loaded if isinstance(loaded, Mapping) else {"annotations": loaded}
     entries = rows_of(source, contents, "annotations", "image_id", "file_name", "segments_info")
     first: dict[PhotoId, int] = {}

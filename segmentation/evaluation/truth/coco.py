@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segmentation.base.inputs import loaded_json
+from segmentation.base.inputs import read_json
 from segmentation.evaluation.truth.data_files import first_existing, require_files
 from segmentation.evaluation.truth.ground_truth import GroundTruth, checked_rows, photo_rows, read_ground_truth, rows_of
 from segmentation.evaluation.truth.truth_maps import (
@@ -149,7 +149,7 @@ def _photos_of_file(
     """Reads a JSON file; ``read`` is what the photos read their maps with, ``categories`` makes the classes."""
     require_files(root, file)
     where = f"'ground_truth' {file}"
-    loaded = loaded_json("ground_truth", file)
+    loaded = read_json("ground_truth", file)
     if not isinstance(loaded, Mapping):
         raise ValueError(f"{where} must be in COCO's panoptic format, got {loaded!r:.80}")
     classes = categories(rows_of(where, loaded, "categories", "id", "name", "isthing"))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from segmentation.base.inputs import loaded_json
+from segmentation.base.inputs import read_json
 from segmentation.evaluation.metrics.any_rle import to_rle
 from segmentation.evaluation.truth.truth_maps import ClassList
 
@@ -65,7 +65,7 @@ def read_ground_truth(source: str | Path | Mapping[str, Any]) -> GroundTruth:
         ValueError: no JSON, a part or field that is missing, an id that is used twice or refers to nothing, or a mask
             that does not fit its photo. The message names the annotation.
     """
-    loaded = loaded_json("ground_truth", source)
+    loaded = read_json("ground_truth", source)
     if not isinstance(loaded, Mapping):
         raise ValueError(f"'ground_truth' must be a COCO file with 'images' and 'annotations', got {loaded!r:.80}")
     photos = {}
