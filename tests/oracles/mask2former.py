@@ -1,5 +1,6 @@
 """Mask2Former's decoders as transformers has them, and their weights in our modules."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,20 @@ def randomise(module: nn.Module) -> None:
                 parameter.copy_(torch.randn_like(parameter) * parameter[0].numel() ** -0.5)
             else:
                 parameter.add_(torch.randn_like(parameter) * 0.3)
+
+
+def kept_for_gradients(call: Callable[[], object]) -> int:
+    """Counts the numbers that autograd keeps for the backward pass of a call."""
+    saved: dict[int, int] = {}
+
+    def keep(x: Tensor) -> Tensor:
+        saved[x.data_ptr()] = x.numel()  # what several steps need is kept once
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        outputs = call()
+    del outputs  # so late that no memory is given out twice
+    return sum(saved.values())
 
 
 def deformable_attention(channels: int, heads: int, levels: int, points: int) -> tuple[nn.Module, DeformableAttention]:

@@ -21,7 +21,7 @@ CHANNELS = 12
 
 
 def randomise(module: nn.Module) -> None:
-    """Parameters that all show in the result; offsets of less than a pixel or so."""
+    """Gives every parameter a value that shows in the result; sampling offsets are of less than a pixel or so."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(0.4 * torch.randn_like(parameter))
@@ -43,7 +43,7 @@ def pixels() -> Tensor:
 
 
 def normed(x: Tensor, norm: nn.Module) -> Tensor:
-    """The formula of layer norm."""
+    """Normalises rows by the formula of layer norm."""
     centred = x - x.mean(-1, keepdim=True)
     deviation = (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
     return centred / deviation * norm.weight + norm.bias  # type: ignore[operator]
@@ -57,7 +57,7 @@ def centres(*sizes: tuple[int, int]) -> Tensor:
 
 
 def convolved(image: Tensor, layer: nn.Conv2d) -> Tensor:
-    """A depthwise 3 x 3 convolution of an image ``[channels, height, width]``, place by place."""
+    """Convolves an image ``[channels, height, width]``, pixel by pixel, by a depthwise 3 x 3 kernel."""
     assert layer.bias is not None
     height, width = image.shape[1:]
     result = torch.zeros_like(image)
@@ -93,19 +93,19 @@ def test_injector_is_the_formula(layout: Layout, tokens: Tensor, pixels: Tensor)
     injector = Injector(CHANNELS, heads=2, points=3, value_ratio=0.5)
     assert torch.equal(injector(tokens, pixels, layout), tokens)
     randomise(injector)
-    looked = injector.attention(
+    attended = injector.attention(
         normed(tokens, injector.token_norm), centres(GRID), normed(pixels, injector.pixel_norm), SIZES
     )
-    torch.testing.assert_close(injector(tokens, pixels, layout), tokens + injector.gamma * looked)
+    torch.testing.assert_close(injector(tokens, pixels, layout), tokens + injector.gamma * attended)
 
 
 def test_extractor_is_the_formula(layout: Layout, tokens: Tensor, pixels: Tensor) -> None:
     extractor = Extractor(CHANNELS, heads=2, points=3, value_ratio=0.5)
     randomise(extractor)
-    looked = extractor.attention(
+    attended = extractor.attention(
         normed(pixels, extractor.pixel_norm), centres(*SIZES), normed(tokens, extractor.token_norm), [GRID]
     )
-    after = pixels + looked
+    after = pixels + attended
     expected = after + literal_feedforward(extractor.feedforward, normed(after, extractor.feedforward_norm))
     torch.testing.assert_close(extractor(pixels, tokens, layout), expected)
 
@@ -130,7 +130,7 @@ def test_maps_and_pixels() -> None:
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """By Pillow, channel by channel."""
+    """Resizes an image by Pillow, channel by channel."""
     channels = [
         np.asarray(Image.fromarray(channel.numpy()).resize(size[::-1], Image.Resampling.BILINEAR)) for channel in image
     ]
@@ -138,18 +138,19 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("stages", "chosen"), [(1, (0, 0, 0, 0)), (2, (0, 0, 1, 1)), (4, (0, 1, 2, 3))])
+@pytest.mark.parametrize(("groups", "chosen"), [(1, (0, 0, 0, 0)), (2, (0, 0, 1, 1)), (4, (0, 1, 2, 3))])
 @pytest.mark.parametrize("fine", [(14, 10), (13, 9)])
 @pytest.mark.parametrize("center", [False, True])
-def test_four_maps_are_the_formula(
-    center: bool, stages: int, chosen: tuple[int, ...], fine: tuple[int, int], layout: Layout, pixels: Tensor
+def test_the_pyramid_is_the_formula(
+    center: bool, groups: int, chosen: tuple[int, ...], fine: tuple[int, int], layout: Layout, pixels: Tensor
 ) -> None:
     module = FeaturePyramid(5, CHANNELS, 7, center)
     randomise(module)
-    stem, tokens = torch.randn(2, 5, *fine), [torch.randn(2, 12, CHANNELS) for _ in range(stages)]
+    stem, tokens = torch.randn(2, 5, *fine), [torch.randn(2, 12, CHANNELS) for _ in range(groups)]
     keys = torch.randn(2, 12, 7) * 3 + 1
-    seen = keys - keys.mean(1, keepdim=True) if center else keys
-    scaled = (seen - seen.mean(2, keepdim=True)) / (seen.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
+    centred = keys - keys.mean(1, keepdim=True) if center else keys
+    deviation = (centred.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
+    scaled = (centred - centred.mean(2, keepdim=True)) / deviation
     scaled = scaled * module.key_norm.weight + module.key_norm.bias
     kernel, (second, third, fourth) = module.enlarge.weight, as_maps(pixels, SIZES)
     enlarged = torch.einsum("ncyx,cokl->noykxl", second, kernel).reshape(2, CHANNELS, 14, 10)
@@ -160,14 +161,14 @@ def test_four_maps_are_the_formula(
     first = first + torch.stack([resized(image, fine) for image in enlarged])
     found = module(stem, pixels, tokens, keys, layout)
     images = (first, second, third, fourth)
-    for result, image, stage, norm, own in zip(found, images, chosen, module.norms, module.keys, strict=True):
-        tokens_and_keys = tokens[stage] + torch.einsum("btk,ck->btc", scaled, own.weight) + own.bias
+    for result, image, group, norm, project_keys in zip(found, images, chosen, module.norms, module.keys, strict=True):
+        tokens_and_keys = tokens[group] + torch.einsum("btk,ck->btc", scaled, project_keys.weight) + project_keys.bias
         grids = tokens_and_keys.transpose(1, 2).reshape(2, CHANNELS, *GRID)
         size = (image.size(2), image.size(3))
         summed = (image + torch.stack([resized(grid, size) for grid in grids])).flatten(1)
         centred = summed - summed.mean(1, keepdim=True)
-        whole = (centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()).view(2, CHANNELS, *size)
-        expected = whole * norm.weight[:, None, None] + norm.bias[:, None, None]  # type: ignore[index]
+        scaled_image = (centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()).view(2, CHANNELS, *size)
+        expected = scaled_image * norm.weight[:, None, None] + norm.bias[:, None, None]  # type: ignore[index]
         torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -186,7 +187,7 @@ def test_sizes_of_the_prior(size: tuple[int, int]) -> None:
         assert found.shape == (1, width, -(-size[0] // stride), -(-size[1] // stride))
 
 
-def test_prior_sees_photos_one_by_one() -> None:
+def test_the_prior_does_not_mix_photos() -> None:
     prior, photos = SpatialPrior(4), torch.rand(3, 3, 40, 56)
     for together, alone in zip(prior(photos), prior(photos[1:2]), strict=True):
         torch.testing.assert_close(together[1:2], alone)
@@ -199,6 +200,6 @@ def test_groups_of_sixteen_or_more(channels: int, groups: int) -> None:
     assert group_norm(channels, channels // 16).num_groups == groups
 
 
-def test_no_stem(as_users_call_it: None) -> None:
+def test_a_stem_without_channels(as_users_call_it: None) -> None:
     with pytest.raises(ValueError, match="'stem_channels' must be at least 1, got 0"):
         SpatialPrior(0)

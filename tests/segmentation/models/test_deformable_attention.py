@@ -12,7 +12,7 @@ PIXELS = sum(height * width for height, width in SHAPES)
 
 
 def bilinear(image: Tensor, x: float, y: float) -> Tensor:
-    """One place of ``[height, width, channels]``, in pixels whose centres are at .5, with zeros around."""
+    """Samples one point of ``[height, width, channels]``; centres of pixels are at .5, around the image are zeros."""
     read = torch.zeros(image.size(2), dtype=image.dtype)
     left, top = math.floor(x - 0.5), math.floor(y - 0.5)
     for row in (top, top + 1):
@@ -23,7 +23,7 @@ def bilinear(image: Tensor, x: float, y: float) -> Tensor:
 
 
 def literal(module: DeformableAttention, query: Tensor, place: Tensor, values: Tensor) -> Tensor:
-    """Equation 3 of the paper for one query of one photo."""
+    """Computes equation 3 of the paper for one query of one photo."""
     offsets = module.offsets(query).view(module.heads, module.levels, module.points, 2)
     weights = module.weights(query).view(module.heads, -1).softmax(1).view(offsets.shape[:3])
     heads = module.value(values).unflatten(1, (module.heads, -1))
@@ -92,7 +92,7 @@ def test_reference_points_are_centres() -> None:
     assert torch.allclose(points, torch.tensor([*expected, [0.5, 0.5]]))
 
 
-def test_places_stay_fine_in_half_precision() -> None:
+def test_sampling_locations_stay_fine_in_half_precision() -> None:
     """A ramp of 512 pixels is read at its pixels: in bfloat16 coordinates, neighbours would fall together."""
     module = DeformableAttention(1, heads=1, levels=1, points=1)
     torch.nn.init.zeros_(module.offsets.bias)

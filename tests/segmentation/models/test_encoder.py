@@ -29,7 +29,7 @@ MODELS = {
 
 
 def loaded(name: str, folder: Path) -> tuple[Any, TokenEncoder]:
-    """A whole model, and the encoder with its weights."""
+    """Makes a whole model, and the encoder with its weights."""
     model, path = vits.randomised(name), folder / "weights.safetensors"
     safetensors.torch.save_file(model.state_dict(), path)
     return model, TokenEncoder(name, path)
@@ -134,7 +134,7 @@ def test_models_that_have_no_such_keys(name: str, message: str, init: str) -> No
 
 
 def pretrained_from(monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
-    """timm whose hub gives a model, or an error."""
+    """Replaces timm's hub by one that gives a model, or an error."""
     create = timm.create_model
 
     def patched(name: str, *args: Any, pretrained: bool = False, **options: Any) -> nn.Module:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -67,7 +69,7 @@ def test_level_tokens_are_added_at_every_layer() -> None:
 
 
 def sine(height: int, width: int, channels: int) -> Tensor:
-    """The positions of DETR, number by number."""
+    """Computes the position encodings of DETR, number by number."""
     table = torch.zeros(height, width, channels, dtype=torch.float64)
     for half, size in enumerate((height, width)):
         turn = torch.arange(1, size + 1, dtype=torch.float64) / (size + 1e-6) * 2 * torch.pi
@@ -121,16 +123,7 @@ def test_checkpointing_keeps_less() -> None:
     kept = []
     for checkpointing in (False, True):
         decoder = small(checkpointing=checkpointing).train()
-        saved: dict[int, int] = {}
-
-        def keep(x: Tensor, saved: dict[int, int] = saved) -> Tensor:
-            saved[x.data_ptr()] = x.numel()  # what several steps need is kept once
-            return x
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-            outputs = decoder(features)
-        kept.append(sum(saved.values()))
-        del outputs
+        kept.append(mask2former.kept_for_gradients(partial(decoder, features)))
     assert kept[1] < kept[0] / 2
 
 

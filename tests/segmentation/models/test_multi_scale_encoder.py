@@ -19,13 +19,13 @@ SMALL = {"embed_dim": 32, "depth": 5, "num_heads": 2}
 
 
 def small(**options: Any) -> MultiScaleEncoder:
-    """Five blocks of width 32 in two groups."""
+    """Makes an encoder of five blocks of width 32 in two groups."""
     defaults = {"init": "random", "options": SMALL, "interactions": 2, "heads": 2, "points": 2, "stem_channels": 8}
     return MultiScaleEncoder("vit_tiny_patch16_224", **(defaults | options))
 
 
-def opened(encoder: MultiScaleEncoder) -> MultiScaleEncoder:
-    """With gates that let something through, and places to look at that depend on what is looked for."""
+def with_open_gates(encoder: MultiScaleEncoder) -> MultiScaleEncoder:
+    """Opens the gates of injectors, and makes sampling offsets and attention weights depend on the queries."""
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():
             if not name.startswith("vit.") and name.endswith(("gamma", "offsets.weight", "weights.weight")):
@@ -38,14 +38,14 @@ def equal(one: EncoderFeatures, other: EncoderFeatures) -> bool:
     return all(torch.equal(found, expected) for found, expected in pairs)
 
 
-def weighed(features: EncoderFeatures) -> Tensor:
-    """A number that the maps decide, all of whose gradients differ."""
+def weighted_sum(features: EncoderFeatures) -> Tensor:
+    """Sums the maps with random weights, so that the gradients of all their pixels differ."""
     generator = torch.Generator().manual_seed(1)
     maps = [found * torch.randn(found.shape, generator=generator) for found in features.maps]
     return torch.stack([found.sum() for found in maps]).sum()
 
 
-def of_model(name: str, folder: Path, **options: Any) -> tuple[Any, MultiScaleEncoder, TokenEncoder]:
+def encoders_of(name: str, folder: Path, **options: Any) -> tuple[Any, MultiScaleEncoder, TokenEncoder]:
     model, path = vits.randomised(name), folder / "weights.safetensors"
     safetensors.torch.save_file(model.state_dict(), path)
     encoder = MultiScaleEncoder(name, path, interactions=3, heads=2, points=2, stem_channels=8, **options)
@@ -55,7 +55,7 @@ def of_model(name: str, folder: Path, **options: Any) -> tuple[Any, MultiScaleEn
 @pytest.mark.parametrize("freeze", [False, True], ids=["learned", "frozen"])
 @pytest.mark.parametrize("name", MODELS)
 def test_keys_are_those_of_the_plain_encoder_to_the_bit(name: str, freeze: bool, tmp_path: Path) -> None:
-    _, encoder, plain = of_model(name, tmp_path, freeze=freeze)
+    _, encoder, plain = encoders_of(name, tmp_path, freeze=freeze)
     for height, width in ((3, 3), (2, 5)):
         pixels = torch.rand(2, 3, 16 * height, 16 * width)
         expected = plain(pixels)
@@ -66,8 +66,8 @@ def test_keys_are_those_of_the_plain_encoder_to_the_bit(name: str, freeze: bool,
 
 @pytest.mark.parametrize("name", MODELS)
 def test_injected_blocks_are_those_of_the_whole_model(name: str, tmp_path: Path) -> None:
-    model, encoder, plain = of_model(name, tmp_path)
-    opened(encoder)
+    model, encoder, plain = encoders_of(name, tmp_path)
+    with_open_gates(encoder)
     pixels = torch.rand(2, 3, 48, 32)
     found, expected = encoder(pixels), hooked_features(encoder, model, pixels)
     assert vits.distance(found.keys, expected.keys) < 1e-4
@@ -78,7 +78,7 @@ def test_injected_blocks_are_those_of_the_whole_model(name: str, tmp_path: Path)
 
 
 def check_gates(encoder: MultiScaleEncoder, pixels: Tensor) -> None:
-    losses = (lambda: encoder.keys(pixels).square().sum(), lambda: weighed(encoder(pixels)))
+    losses = (lambda: encoder.keys(pixels).square().sum(), lambda: weighted_sum(encoder(pixels)))
     for loss in losses:
         gates = [injector.gamma for injector in encoder.injectors]
         for gradient in torch.autograd.grad(loss(), gates):  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def check_gates(encoder: MultiScaleEncoder, pixels: Tensor) -> None:
 
 def test_gates_have_gradients_at_the_start(tmp_path: Path) -> None:
     for name in ("test_vit", "tiny_dinov3"):
-        _, encoder, _ = of_model(name, tmp_path)
+        _, encoder, _ = encoders_of(name, tmp_path)
         check_gates(encoder, torch.rand(1, 3, 48, 32))
 
 
@@ -119,22 +119,22 @@ def test_sizes(patch: int, grid: tuple[int, int]) -> None:
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("name", ["test_vit2", "tiny_dinov3", "tiny_rope_mixed"])
 def test_every_parameter_has_a_gradient(name: str, checkpointing: bool, tmp_path: Path) -> None:
-    _, encoder, _ = of_model(name, tmp_path, checkpointing=checkpointing)
+    _, encoder, _ = encoders_of(name, tmp_path, checkpointing=checkpointing)
     pixels = torch.rand(1, 3, 80, 64)
-    weighed(encoder(pixels)).backward()
+    weighted_sum(encoder(pixels)).backward()
     assert [key for key, parameter in encoder.named_parameters() if parameter.grad is None] == []
-    opened(encoder).zero_grad()
-    weighed(encoder(pixels)).backward()
+    with_open_gates(encoder).zero_grad()
+    weighted_sum(encoder(pixels)).backward()
     assert [key for key, value in encoder.named_parameters() if value.grad is None or not value.grad.any()] == []
 
 
 def test_checkpointing_changes_no_gradient() -> None:
-    kept = opened(small())
+    kept = with_open_gates(small())
     again = small(checkpointing=True)
     again.load_state_dict(kept.state_dict())
     pixels = torch.rand(2, 3, 32, 48)
     for encoder in (kept, again):
-        weighed(encoder(pixels)).backward()
+        weighted_sum(encoder(pixels)).backward()
     for one, other in zip(kept.parameters(), again.parameters(), strict=True):
         assert one.grad is not None
         assert other.grad is not None
@@ -142,18 +142,18 @@ def test_checkpointing_changes_no_gradient() -> None:
 
 
 def test_frozen() -> None:
-    encoder = opened(small(freeze=True)).train()
+    encoder = with_open_gates(small(freeze=True)).train()
     assert len(encoder.injectors) == 0
     assert not encoder.vit.training
     assert not any(parameter.requires_grad for parameter in encoder.vit.parameters())
     pixels = torch.rand(2, 3, 32, 48)
     tokens = encoder.block_tokens(pixels)
-    assert [tuple(own.shape) for own in tokens.intermediates] == [(2, 6, 32)] * 2
+    assert [tuple(after.shape) for after in tokens.intermediates] == [(2, 6, 32)] * 2
     assert not any(tensor.requires_grad for tensor in (tokens.keys, *tokens.intermediates, encoder.keys(pixels)))
-    whole = encoder(pixels)
-    assert equal(whole, encoder(pixels, tokens))
-    assert torch.equal(whole.keys, tokens.keys)
-    weighed(whole).backward()
+    features = encoder(pixels)
+    assert equal(features, encoder(pixels, tokens))
+    assert torch.equal(features.keys, tokens.keys)
+    weighted_sum(features).backward()
     learned = [value for value in encoder.parameters() if value.requires_grad]
     assert all(value.grad is not None and value.grad.any() for value in learned)
     assert all(value.grad is None for value in encoder.vit.parameters())
@@ -196,23 +196,21 @@ def test_keys_compute_nothing_behind_them(freeze: bool) -> None:
 
 
 def test_state_round_trip_and_copies() -> None:
-    encoder, other = opened(small()), small()
+    encoder, other = with_open_gates(small()), small()
     pixels = torch.rand(1, 3, 48, 32)
     assert equal(encoder(pixels), encoder(pixels))
     assert equal(copy.deepcopy(encoder)(pixels), encoder(pixels))
     assert not torch.equal(other.keys(pixels), encoder.keys(pixels))
     other.load_state_dict(encoder.state_dict())
     assert equal(other(pixels), encoder(pixels))
-    own = {id(parameter) for parameter in encoder.vit.parameters()}
-    assert own == {id(value) for name, value in encoder.named_parameters() if name.startswith("vit.")}
 
 
 def test_half_precision() -> None:
-    encoder, pixels = opened(small()), torch.rand(2, 3, 48, 32)
+    encoder, pixels = with_open_gates(small()), torch.rand(2, 3, 48, 32)
     expected = encoder(pixels)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = encoder(pixels)
-    weighed(mixed).backward()
+    weighted_sum(mixed).backward()
     half = copy.deepcopy(encoder).bfloat16()(pixels)
     assert half.maps[0].dtype == torch.bfloat16
     for found in (mixed, half):
