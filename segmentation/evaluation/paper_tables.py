@@ -1,4 +1,4 @@
-"""The paper's Table 2 and Table 3, with the columns that somebody's scores fill."""
+"""Prints the paper's Table 2 and Table 3, with the columns that somebody's scores fill."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,15 +10,15 @@ TABLES = ("2", "3")
 
 
 class Column(NamedTuple):
-    """A column.
+    """A column of a table.
 
     Attributes:
-        group: what stands above it.
-        title: of the column.
-        task: the score that it shows is of this task ...
-        data: ... on a data set of this name in the paper's tables ...
-        path: ... and stands here.
-        class_agnostic: of instances, whether all categories are one.
+        group: heading above the column's.
+        title: heading of the column.
+        task: task of the score.
+        data: name of the data set in the paper's tables.
+        path: keys to the score in the scores of a task.
+        class_agnostic: whether all categories of instances are one; ``None`` for other tasks.
     """
 
     group: str
@@ -62,37 +62,37 @@ PARTS: dict[str, Sequence[Sequence[Column]]] = {
 }
 
 
-def print_paper_table(number: str, found: Sequence[Scores]) -> None:
-    """One row of a table of the paper in Markdown, its columns in the paper's order; a dash where no score fills them.
+def print_paper_table(number: str, scores: Sequence[Scores]) -> None:
+    """Prints one row of a table in Markdown, its columns in the paper's order; a dash where no score fills them.
 
-    The paper does not say which of AP50 and AP the first two columns of Table 2 are; they are what CutLER's figures in
-    them are.
+    The paper does not say which of AP50 and AP the first two columns of Table 2 are; they are in the order of CutLER's
+    figures in them.
 
     Args:
-        number: of the table.
-        found: scores as ``--json`` writes them, each with ``protocol`` and the ``column`` of its data set in it. Of two
-            for the same column, the first counts.
+        number: number of the table.
+        scores: scores of tasks as ``--json`` writes them, each with ``protocol`` and in it the ``column`` of its data
+            set. Of two for the same column, the first counts.
     """
     console = Console(highlight=False)
     for columns in PARTS[number]:
         titles = [f"{column.group}: {column.title}" for column in columns]
-        for cells in (titles, ["---:"] * len(columns), row_of(columns, found)):
+        for cells in (titles, ["---:"] * len(columns), row_of(columns, scores)):
             console.print("| " + " | ".join(cells) + " |", markup=False, soft_wrap=True)
         console.print()
 
 
-def row_of(columns: Sequence[Column], found: Sequence[Scores]) -> list[str]:
-    """What stands in the columns.
+def row_of(columns: Sequence[Column], scores: Sequence[Scores]) -> list[str]:
+    """Returns the texts in the columns.
 
     Example:
         >>> protocol = {"task": "panoptic", "column": "COCO"}
         >>> row_of(PARTS["3"][1], [{"all": {"PQ": 20.24, "SQ": 80.6, "RQ": 26.7}, "protocol": protocol}])
         ['-', '-', '-', '20.2', '80.6', '26.7']
     """
-    return [next((text for scores in found if (text := _shown(column, scores)) is not None), "-") for column in columns]
+    return [next((text for each in scores if (text := _cell(column, each)) is not None), "-") for column in columns]
 
 
-def _shown(column: Column, scores: Scores) -> str | None:
+def _cell(column: Column, scores: Scores) -> str | None:
     facts = scores["protocol"]
     if (facts.get("task"), facts.get("column")) != (column.task, column.data):
         return None

@@ -12,7 +12,6 @@ from segmentation.evaluation.metrics.bootstrap import Comparison, Interval
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyScores
 from segmentation.evaluation.metrics.instance import InstanceScores
 from segmentation.evaluation.metrics.panoptic_maps import PanopticEvaluation
-from segmentation.evaluation.metrics.panoptic_quality import Quality
 from segmentation.evaluation.metrics.semantic_maps import SemanticEvaluation
 
 _UNMATCHED = {"error": "count as errors", "ignore": "are left out"}
@@ -33,13 +32,9 @@ _MEANING = {
 
 
 def print_instance_scores(scores: InstanceScores) -> None:
-    """The twelve COCO numbers of masks and boxes, and the average best overlap, in percent."""
+    """Prints the twelve COCO numbers of masks and boxes, and the average best overlap, in percent."""
     facts = scores.protocol
-    table = Table(box=SIMPLE_HEAD, title="Instance segmentation, COCO API, %", title_justify="left")
-    table.add_column("score")
-    table.add_column("masks", justify="right")
-    table.add_column("boxes", justify="right")
-    table.add_column("of")
+    table = new_table("Instance segmentation, COCO API, %", "score", ">masks", ">boxes", "of")
     for name, meaning in _MEANING.items():
         table.add_row(name, percent(scores.mask[name]), percent(scores.box[name]), meaning)
     objects = counted(facts["best_overlap_objects"], "object")
@@ -56,12 +51,9 @@ def print_instance_scores(scores: InstanceScores) -> None:
 
 
 def print_hierarchy_scores(scores: HierarchyScores) -> None:
-    """Covering, probabilistic Rand index, variation of information and boundary F-measure at ODS and OIS."""
+    """Prints covering, probabilistic Rand index, variation of information and boundary F-measure at ODS and OIS."""
     facts = scores.protocol
-    table = Table(box=SIMPLE_HEAD, title="Hierarchy, BSDS500 benchmarks", title_justify="left")
-    table.add_column("score")
-    for heading in ("ODS", "OIS", "best", "ODS level"):
-        table.add_column(heading, justify="right")
+    table = new_table("Hierarchy, BSDS500 benchmarks", "score", ">ODS", ">OIS", ">best", ">ODS level")
     rows = [
         ("covering", "covering", scores.covering),
         ("PRI", "probabilistic Rand index", scores.pri),
@@ -89,21 +81,29 @@ def print_hierarchy_scores(scores: HierarchyScores) -> None:
 
 
 def mapping_line(facts: Mapping[str, Any]) -> str:
-    """What is said about the mapping of a protocol."""
-    own = facts.get("mapping")
-    if own is None:
+    """Says in a line how clusters were mapped, by the facts of a protocol."""
+    mapping = facts.get("mapping")
+    if mapping is None:
         return "no mapping: predictions have the classes of the data set"
-    unmatched = _UNMATCHED.get(own.get("unmatched", ""), "find nothing")
-    fitted = "no photos" if own["fitted_on"] is None else own["fitted_on"]
+    unmatched = _UNMATCHED.get(mapping.get("unmatched", ""), "find nothing")
+    fitted = "no photos" if mapping["fitted_on"] is None else mapping["fitted_on"]
     return (
-        f"mapping {own['rule']}, fitted on {fitted}: {own['clusters'] - own['clusters_without_class']} of "
-        f"{counted(own['clusters'], 'cluster')} stand for a class; the others {unmatched}"
+        f"mapping {mapping['rule']}, fitted on {fitted}: {mapping['clusters'] - mapping['clusters_without_class']} of "
+        f"{counted(mapping['clusters'], 'cluster')} stand for a class; the others {unmatched}"
     )
 
 
 def percent(value: float | None) -> str:
-    """With two digits; a dash where there is none."""
+    """Writes a number with two digits, and none as a dash."""
     return "-" if value is None else f"{value:.2f}"
+
+
+def new_table(title: str, *headings: str) -> Table:
+    """Makes an empty table; columns whose heading starts with ``>`` are aligned to the right."""
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return table
 
 
 def show(table: Table, *lines: str) -> None:
@@ -114,75 +114,54 @@ def show(table: Table, *lines: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def print_semantic_scores(found: SemanticEvaluation) -> None:
-    """Pixel accuracy, mean IoU and the IoU of each class, in percent."""
-    facts, scores = found.protocol, found.scores
-    table = Table(box=SIMPLE_HEAD, title="Semantic segmentation, one table of all pixels, %", title_justify="left")
-    table.add_column("score")
-    table.add_column("value", justify="right")
+def print_semantic_scores(evaluation: SemanticEvaluation) -> None:
+    """Prints pixel accuracy, mean IoU and the IoU of each class, in percent."""
+    facts, scores = evaluation.protocol, evaluation.scores
+    table = new_table("Semantic segmentation, one table of all pixels, %", "score", ">value")
     table.add_row("pixel accuracy", percent(scores.pixel_accuracy))
     table.add_row("mean IoU", percent(scores.mean_iou), end_section=True)
-    for name, iou in zip(found.classes.names, scores.iou, strict=True):
+    for name, iou in zip(evaluation.classes.names, scores.iou, strict=True):
         if iou is not None:
             table.add_row(name, percent(iou))
-    show(table, *_protocol(facts), f"compared at: {facts['size']}")
+    show(table, *_protocol_lines(facts), f"compared at: {facts['size']}")
 
 
-def print_panoptic_scores(found: PanopticEvaluation) -> None:
-    """PQ, SQ and RQ of all classes, of things, of stuff, and of each class, in percent."""
-    facts, scores = found.protocol, found.scores
-    table = Table(box=SIMPLE_HEAD, title="Panoptic segmentation, COCO's panoptic API, %", title_justify="left")
-    table.add_column("classes")
-    for heading in ("PQ", "SQ", "RQ", "number"):
-        table.add_column(heading, justify="right")
-    kinds: tuple[tuple[str, Quality | None, bool | None], ...] = (
-        ("all", scores.all, None),
-        ("things", scores.things, True),
-        ("stuff", scores.stuff, False),
-    )
-    for name, quality, kind in kinds:
-        there = [
-            place
-            for place, own in scores.per_class.items()
-            if own is not None and kind in (None, found.classes.is_thing[place])
-        ]
-        table.add_row(name, *_qualities(quality), str(len(there)), end_section=name == "stuff")
-    for place, quality in scores.per_class.items():
-        if quality is not None:
-            table.add_row(found.classes.names[place], *_qualities(quality), "")
+def print_panoptic_scores(evaluation: PanopticEvaluation) -> None:
+    """Prints PQ, SQ and RQ of all classes, of things, of stuff, and of each class, in percent."""
+    facts, scores, classes = evaluation.protocol, evaluation.scores, evaluation.classes
+    table = new_table("Panoptic segmentation, COCO's panoptic API, %", "classes", ">PQ", ">SQ", ">RQ", ">number")
+    qualities = {place: quality for place, quality in scores.per_class.items() if quality is not None}
+    things = sum(classes.is_thing[place] for place in qualities)
+    for name, mean, number in (
+        ("all", scores.all, len(qualities)),
+        ("things", scores.things, things),
+        ("stuff", scores.stuff, len(qualities) - things),
+    ):
+        table.add_row(name, *map(percent, mean or (None,) * 3), str(number), end_section=name == "stuff")
+    for place, quality in qualities.items():
+        table.add_row(classes.names[place], *map(percent, quality), "")
     without = counted(facts["segments_without_class"], "predicted segment")
-    show(table, *_protocol(facts), f"{without} of clusters without a class")
+    show(table, *_protocol_lines(facts), f"{without} of clusters without a class")
 
 
-def _protocol(facts: Mapping[str, Any]) -> tuple[str, str]:
+def _protocol_lines(facts: Mapping[str, Any]) -> tuple[str, str]:
     photos = f"{counted(facts['photos'], 'photo')} ({facts['photos_without_predictions']:,} without predictions)"
     return f"{photos}, {facts['classes']} classes; means over the classes that occur", mapping_line(facts)
 
 
-def _qualities(quality: Quality | None) -> list[str]:
-    return [percent(value) for value in ((None,) * 3 if quality is None else quality)]
-
-
-def print_intervals(found: Mapping[str, Interval], samples: int) -> None:
-    """Numbers with their intervals."""
-    table = Table(box=SIMPLE_HEAD, title="95 % confidence intervals", title_justify="left")
-    table.add_column("score")
-    for heading in ("value", "from", "to"):
-        table.add_column(heading, justify="right")
-    for name, own in found.items():
-        table.add_row(name, f"{own.value:.2f}", f"{own.low:.2f}", f"{own.high:.2f}")
+def print_intervals(intervals: Mapping[str, Interval], samples: int) -> None:
+    """Prints scores with their confidence intervals."""
+    table = new_table("95 % confidence intervals", "score", ">value", ">from", ">to")
+    for name, interval in intervals.items():
+        table.add_row(name, *(f"{value:.2f}" for value in (interval.value, interval.low, interval.high)))
     show(table, f"percentiles over {samples:,} resamplings of the photos")
 
 
-def print_comparison(found: Mapping[str, Comparison], names: tuple[str, str], samples: int) -> None:
-    """Differences with their intervals, and whether they are noise."""
-    one, other = names
-    table = Table(box=SIMPLE_HEAD, title=f"{one} less {other}", title_justify="left")
-    table.add_column("score")
-    for heading in ("difference", "from", "to", "first better"):
-        table.add_column(heading, justify="right")
-    table.add_column("the first is")
-    for name, own in found.items():
-        ends = f"{own.low:+.2f}", f"{own.high:+.2f}"
-        table.add_row(name, f"{own.difference:+.2f}", *ends, f"{own.share:.1%}", own.verdict)
+def print_comparison(comparisons: Mapping[str, Comparison], names: tuple[str, str], samples: int) -> None:
+    """Prints differences of scores with their confidence intervals, and whether they are noise."""
+    headings = ("score", ">difference", ">from", ">to", ">first better", "the first is")
+    table = new_table(f"{names[0]} less {names[1]}", *headings)
+    for name, each in comparisons.items():
+        numbers = (f"{value:+.2f}" for value in (each.difference, each.low, each.high))
+        table.add_row(name, *numbers, f"{each.share:.1%}", each.verdict)
     show(table, f"95 % intervals over {samples:,} resamplings of the photos, the same for both")

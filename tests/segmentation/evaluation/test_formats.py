@@ -101,6 +101,7 @@ def test_files_of_the_data_sets_are_perfect_predictions(roots: dict[str, Path]) 
         ("camvid", "valannot"),
         ("cocostuff-27", "stuffthingmaps/val2017"),
         ("voc-2012", "VOCdevkit/VOC2012/SegmentationClass"),
+        ("scenes", "semantic"),
     ):
         root = roots[name]
         if name == "cityscapes-27":  # without the other maps, which have the same photo
