@@ -4,9 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from segmentation.base.wording import counted
 from segmentation.evaluation.flow import (
     Report,
@@ -23,7 +20,7 @@ from segmentation.evaluation.metrics.predicted_maps import find_label_maps, read
 from segmentation.evaluation.metrics.semantic_maps import PhotoMap, count_pixels, fit_pixel_mapping
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality
 from segmentation.evaluation.request import Request
-from segmentation.evaluation.tables import mapping_line, percent, show
+from segmentation.evaluation.tables import mapping_line, new_table, percent, show
 from segmentation.evaluation.tasks import TASKS, Evaluation, Mapped
 from segmentation.evaluation.truth.truth_maps import PanopticTruth, SemanticTruth
 
@@ -92,9 +89,7 @@ def _fit_mapping(request: Request, truths: dict[str, Any], predictions: Path) ->
 
 def _print_summary(found: dict[str, Evaluation]) -> None:
     """Prints the main scores of all tasks as a table."""
-    table = Table(box=SIMPLE_HEAD, title="All tasks, %", title_justify="left")
-    for heading in ("task", "score", "value"):
-        table.add_column(heading, justify="right" if heading == "value" else "left")
+    table = new_table("All tasks, %", "task", "score", ">value")
     for name, scores in found.items():
         numbers = main_scores(scores.to_dict())
         for place, (score, value) in enumerate(numbers.items()):
