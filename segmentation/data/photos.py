@@ -138,25 +138,21 @@ def _names(found: list[tuple[str, str]]) -> list[str]:
     """Makes unique names for photos of (given folder, name in it)."""
     names = [name for _, name in found]
     if len(set(found)) > len(set(names)):  # two folders have a name in common
-        labels: dict[str, str] = {}
-        for folder, _ in found:
-            if folder not in labels:
-                label = _printable(os.path.basename(folder)) or "root"
-                labels[folder] = _first_free(_numbered(label), set(labels.values()))
-        names = [f"{labels[folder]}/{name}" for folder, name in found]
-    taken: set[str] = set()
-    return [_first_free(_numbered(name), taken) for name in names]
+        folders = list(dict.fromkeys(folder for folder, _ in found))
+        labels = _unique(_numbered(_printable(os.path.basename(folder)) or "root") for folder in folders)
+        label_of = dict(zip(folders, labels, strict=True))
+        names = [f"{label_of[folder]}/{name}" for folder, name in found]
+    return _unique(map(_numbered, names))
 
 
 def _stems(names: list[str]) -> list[str]:
-    short = [posixpath.splitext(name)[0] for name in names]
-    counts = Counter(map(str.casefold, short))
-    taken: set[str] = set()
-    stems = []
-    for name, stem in zip(names, short, strict=True):
-        options = _numbered(name) if counts[stem.casefold()] > 1 else chain([stem], _numbered(name))
-        stems.append(_first_free(options, taken, str.casefold))
-    return stems
+    stems = [posixpath.splitext(name)[0] for name in names]
+    counts = Counter(map(str.casefold, stems))
+    options = (
+        _numbered(name) if counts[stem.casefold()] > 1 else chain([stem], _numbered(name))
+        for name, stem in zip(names, stems, strict=True)
+    )
+    return _unique(options, str.casefold)
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -166,7 +162,10 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{stem}-{number}{suffix}" for number in count(2))
 
 
-def _first_free(names: Iterable[str], taken: set[str], key: Callable[[str], str] = str) -> str:
-    name = next(name for name in names if key(name) not in taken)
-    taken.add(key(name))
-    return name
+def _unique(options: Iterable[Iterable[str]], key: Callable[[str], str] = str) -> list[str]:
+    """Chooses from each series of names the first whose key has not been taken."""
+    chosen: dict[str, str] = {}
+    for names in options:
+        name = next(name for name in names if key(name) not in chosen)
+        chosen[key(name)] = name
+    return list(chosen.values())

@@ -1,7 +1,7 @@
 """Serves the views of files and generated scenes as a data set to train on."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +10,9 @@ from torch.utils.data import ConcatDataset, Dataset
 from graphpool.checks import check_count, describe
 from segmentation.config.views import ViewSettings
 from segmentation.data.formats import PhotoError
+from segmentation.data.photos import PhotoFile
 from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene
-
-
-@runtime_checkable
-class TrainingPhoto(Protocol):
-    """A named photo, decoded or generated when it is read, such as :class:`~segmentation.data.photos.PhotoFile`."""
-
-    @property
-    def name(self) -> str:
-        """Name of the photo in the log."""
-        ...
-
-    def read(self) -> NDArray[np.uint8]:
-        """Returns the photo ``[H, W, 3]``, sRGB; raises PhotoError where it cannot be read."""
-        ...
 
 
 class ScenePhoto(NamedTuple):
@@ -51,6 +38,9 @@ class ScenePhoto(NamedTuple):
     def read(self) -> NDArray[np.uint8]:
         """Makes the scene."""
         return make_scene(self.number, seed=self.seed, size=self.size).photo
+
+
+TrainingPhoto = PhotoFile | ScenePhoto
 
 
 class TrainingPhotos(Dataset[Sample]):

@@ -68,8 +68,7 @@ def make_views(
     Args:
         photo: ``[H, W, 3]``, uint8, sRGB.
         settings: sizes, numbers and probabilities of the views.
-        index: index of the photo, kept in the sample.
-        name: name of the photo, kept in the sample.
+        index, name: index and name of the photo, kept in the sample.
         seed_key: numbers from 0 that seed all that is random.
 
     Returns:

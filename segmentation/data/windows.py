@@ -32,14 +32,6 @@ class Window:
     width: int
     flip: bool
 
-    def crop_pixels(self, view: Float[Tensor, "channels side side"]) -> Float[Tensor, "channels height width"]:
-        """Crops a view, or any map over it whose side is a multiple of the grid, to the window."""
-        zoom = view.size(1) // self.grid
-        rows = slice(zoom * self.top, zoom * (self.top + self.height))
-        columns = slice(zoom * self.left, zoom * (self.left + self.width))
-        crop = view[:, rows, columns]
-        return crop.flip(2) if self.flip else crop
-
     def crop_box(self, box: Float[Tensor, "4"], flipped: bool) -> tuple[Float[Tensor, "4"], bool]:
         """Returns the box of the window, and whether it is mirrored.
 
@@ -83,10 +75,16 @@ def random_windows(
 
 
 def crop_pixels(
-    windows: Sequence[Window], pixels: Float[Tensor, "views channels side side"]
+    windows: Sequence[Window], views: Float[Tensor, "views channels side side"]
 ) -> Float[Tensor, "views channels height width"]:
-    """Crops each view, or a map over it, to its window."""
-    return torch.stack([window.crop_pixels(view) for window, view in zip(windows, pixels, strict=True)])
+    """Crops each view, or a map over it whose side is a multiple of the grid, to its window."""
+    zoom = views.size(2) // windows[0].grid
+    crops = []
+    for window, view in zip(windows, views, strict=True):
+        rows = slice(zoom * window.top, zoom * (window.top + window.height))
+        columns = slice(zoom * window.left, zoom * (window.left + window.width))
+        crops.append(view[:, rows, columns].flip(2) if window.flip else view[:, rows, columns])
+    return torch.stack(crops)
 
 
 def crop_tokens(
@@ -94,5 +92,4 @@ def crop_tokens(
 ) -> Float[Tensor, "views cropped channels"]:
     """Selects the tokens of each view that lie in its window, row by row."""
     maps = tokens.transpose(1, 2).unflatten(2, (windows[0].grid, windows[0].grid))
-    crops = [window.crop_pixels(view).flatten(1).T for window, view in zip(windows, maps, strict=True)]
-    return torch.stack(crops)
+    return crop_pixels(windows, maps).flatten(2).transpose(1, 2).contiguous()

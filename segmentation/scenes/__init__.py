@@ -1,1 +1,1 @@
-"""Draws generated scenes with exact ground truth."""
+"""Generates scenes of textured shapes with exact ground truth."""

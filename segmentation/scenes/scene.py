@@ -1,4 +1,4 @@
-"""Generated scenes: textured things on textured ground, with exact ground truth."""
+"""Makes generated scenes: textured things on textured ground, with exact ground truth."""
 
 import math
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class SceneSegment(NamedTuple):
     """One segment of a scene.
 
     Attributes:
-        id: its value in the panoptic map, from 1.
-        category: its place in :data:`CATEGORIES`.
-        is_thing: it is one thing, not a region of stuff.
+        id: value of its pixels in the panoptic map, from 1.
+        category: index of its class in :data:`CATEGORIES`.
+        is_thing: whether it is a thing, not a region of stuff.
     """
 
     id: int
@@ -35,18 +35,18 @@ class SceneSegment(NamedTuple):
 
 
 CATEGORIES = (*(SceneCategory(name, False) for name, _ in STUFF), *(SceneCategory(kind.name, True) for kind in THINGS))
-"""Stuff first, then things."""
-_SMALLEST = 32  # pixels a side; below that, things that must be seen do not fit
+"""Classes of segments: stuff first, then things."""
+_MIN_SIZE = 32  # pixels a side; below that, not enough of the things is visible
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A photo and what is in it.
+    """A photo and its ground truth.
 
     Attributes:
         photo: ``[H, W, 3]``, sRGB.
-        panoptic: ``[H, W]``, the id of the segment that is seen at each pixel; every pixel has one.
-        segments: what the ids are, from 1 without gaps; all of them have pixels.
+        panoptic: ``[H, W]``, id of the segment at each pixel; every pixel has one.
+        segments: segments of the ids, from 1 without gaps; all of them have pixels.
     """
 
     photo: UInt8[NDArray[np.uint8], "height width 3"]
@@ -55,30 +55,30 @@ class Scene:
 
     @property
     def semantic(self) -> Int32[NDArray[np.int32], "height width"]:
-        """The category of each pixel, ``[H, W]``, places in :data:`CATEGORIES`."""
-        return self._of_ids([segment.category for segment in self.segments])
+        """The category of each pixel, ``[H, W]``, as index in :data:`CATEGORIES`."""
+        return self._by_id([segment.category for segment in self.segments])
 
     @property
     def instances(self) -> Int32[NDArray[np.int32], "height width"]:
         """The things, ``[H, W]``: their ids as in ``panoptic``, and 0 where there is stuff."""
-        return self._of_ids([segment.id * segment.is_thing for segment in self.segments])
+        return self._by_id([segment.id * segment.is_thing for segment in self.segments])
 
-    def _of_ids(self, values: list[int]) -> NDArray[np.int32]:
+    def _by_id(self, values: list[int]) -> NDArray[np.int32]:
         return np.array([0, *values], np.int32)[self.panoptic]
 
 
 def make_scene(index: int, *, seed: int = 0, size: int = 128) -> Scene:
-    """Makes one of any number of scenes.
+    """Makes one of endlessly many scenes.
 
-    Two or three kinds of stuff, divided by wavy curves, and two to seven things upon it, which may hide parts of each
-    other. Each class of things has a shape, a texture and a range of colours of its own, each kind of stuff a texture
-    and a range of colours; light, colour cast, contrast and pixel noise differ from scene to scene. Every thing shows
-    at least 20 pixels and a fifth of what of it lies in the photo.
+    Two or three kinds of stuff are divided by wavy curves; on them lie two to seven things, which may hide parts of
+    each other. Each class of things has a shape, a texture and a range of colours of its own, each kind of stuff a
+    texture and a range of colours; light, colour cast, contrast and pixel noise differ from scene to scene. Of every
+    thing at least 20 pixels are visible, and a fifth of its pixels in the photo.
 
     Args:
         index: number of the scene, from 0.
-        seed: another seed is another series of scenes.
-        size: side of the photo, in pixels, at least 32.
+        seed: seed of the series of scenes.
+        size: side of the photo in pixels, at least 32.
 
     Returns:
         The scene; the same one for the same arguments.
@@ -96,25 +96,25 @@ def make_scene(index: int, *, seed: int = 0, size: int = 128) -> Scene:
     """
     check_count("index", index, 0)
     check_count("seed", seed, 0)
-    check_count("size", size, _SMALLEST)
+    check_count("size", size, _MIN_SIZE)
     rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
-    photo, panoptic, stuff = draw_ground(size, rng)
+    colours, regions, stuff = draw_ground(size, rng)
     things = place_things(size, rng)
     for thing in reversed(things):
-        paint(thing, photo, rng)
-    for place, thing in reversed(list(enumerate(things, start=len(stuff)))):
-        panoptic[thing.rows, thing.columns][thing.mask] = place
+        paint(thing, colours, rng)
+    for number, thing in reversed(list(enumerate(things, start=len(stuff)))):
+        regions[thing.rows, thing.columns][thing.mask] = number
     categories = [*stuff, *(len(STUFF) + thing.kind for thing in things)]
-    present = np.bincount(panoptic.ravel(), minlength=len(categories)) > 0  # things may hide all of a kind of stuff
+    visible = np.bincount(regions.ravel(), minlength=len(categories)) > 0  # things may hide all of a kind of stuff
     segments = (
-        SceneSegment(number, categories[place], CATEGORIES[categories[place]].is_thing)
-        for number, place in enumerate(np.flatnonzero(present).tolist(), start=1)
+        SceneSegment(segment_id, categories[number], CATEGORIES[categories[number]].is_thing)
+        for segment_id, number in enumerate(np.flatnonzero(visible).tolist(), start=1)
     )
-    return Scene(_photographed(photo, rng), np.cumsum(present).astype(np.int32)[panoptic], tuple(segments))
+    return Scene(_photograph(colours, rng), np.cumsum(visible).astype(np.int32)[regions], tuple(segments))
 
 
-def _photographed(colours: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Light from one side, a colour cast, less contrast, noise."""
+def _photograph(colours: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Adds light from one side, a colour cast and noise, and lowers the contrast."""
     line = np.linspace(-1, 1, len(colours), dtype=np.float32)
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.22)
     light = 1 + strength * (math.cos(angle) * line[None, :] + math.sin(angle) * line[:, None])

@@ -1,8 +1,8 @@
-"""Outlines of the things in generated scenes, as signed distances.
+"""Draws the outlines of things as signed distances.
 
-Each takes the coordinates ``x`` and ``y`` (down) of points, in units of the thing's radius and from its centre, and
-returns the distance of each point to the outline, negative inside. All outlines fit into the unit circle. Distances
-are exact on straight edges and round outlines, and elsewhere right in sign, which is all that smooth edges need.
+Each function takes coordinates ``x`` and ``y`` (down) from the thing's centre, in units of its radius, and returns the
+distance of each point to the outline, negative inside. All outlines fit into the unit circle. Distances are exact on
+straight edges and round outlines; elsewhere their sign is right, which is all that smooth edges need.
 """
 
 import math
@@ -17,38 +17,38 @@ Outline = Callable[[Plane, Plane], Plane]
 
 
 def disc(x: Plane, y: Plane) -> Plane:
-    """The unit circle."""
+    """Returns the distance to the unit circle."""
     return np.hypot(x, y) - 1
 
 
 def ring(x: Plane, y: Plane) -> Plane:
-    """The unit circle with a round hole."""
+    """Returns the distance to the unit circle with a round hole."""
     return np.abs(np.hypot(x, y) - 0.73) - 0.27
 
 
 def box(x: Plane, y: Plane) -> Plane:
-    """A square."""
+    """Returns the distance to a square."""
     return np.maximum(np.abs(x), np.abs(y)) - 0.7
 
 
 def cross(x: Plane, y: Plane) -> Plane:
-    """Two bars at right angles."""
+    """Returns the distance to two bars at right angles."""
     across, down = np.abs(x), np.abs(y)
     return np.minimum(np.maximum(across - 0.94, down - 0.32), np.maximum(across - 0.32, down - 0.94))
 
 
 def triangle(x: Plane, y: Plane) -> Plane:
-    """An equilateral triangle."""
+    """Returns the distance to an equilateral triangle."""
     return _spiked(x, y, points=3, inner=0.5)
 
 
 def star(x: Plane, y: Plane) -> Plane:
-    """A star of five points."""
+    """Returns the distance to a five-pointed star."""
     return _spiked(x, y, points=5, inner=0.48)
 
 
 def _spiked(x: Plane, y: Plane, points: int, inner: float) -> Plane:
-    """Corners on the unit circle and, halfway between their angles, at the radius ``inner``, joined by straight lines.
+    """Draws a star: ``points`` corners on the unit circle, and corners at radius ``inner`` halfway between them.
 
     All edges are mirror images of the one from (1, 0) to the first inner corner, so points are folded onto its side.
     """

@@ -2,7 +2,6 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,21 +14,25 @@ from segmentation.data.prefetch import prefetch
 from tests.segmentation.data.samples import RGB, Pixels, saved
 
 
-def files(count: int) -> list[PhotoFile]:
-    return [PhotoFile(Path(f"{i}.png"), f"{i}.png", str(i)) for i in range(count)]
+class FakePhoto(PhotoFile):
+    """Number ``n`` takes a while, and is no photo where ``n % 5`` is 4."""
+
+    def read(self) -> Pixels:
+        number = int(self.stem)
+        time.sleep(0.002 * (number % 3))
+        if number % 5 == 4:
+            raise PhotoError("truncated")
+        return np.full((1, 1, 3), number, dtype=np.uint8)
 
 
-def fake(path: Path) -> Pixels:
-    number = int(path.stem)
-    time.sleep(0.002 * (number % 3))
-    if number % 5 == 4:
-        raise PhotoError("truncated")
-    return np.full((1, 1, 3), number, dtype=np.uint8)
+def files(count: int, kind: type[PhotoFile] = FakePhoto) -> list[PhotoFile]:
+    return [kind(Path(f"{i}.png"), f"{i}.png", str(i)) for i in range(count)]
 
 
-@pytest.mark.parametrize(("workers", "ahead"), [(1, 1), (3, 1), (2, 4), (4, 50)])
-def test_prefetch_keeps_the_order(workers: int, ahead: int) -> None:
-    for number, decoded in enumerate(prefetch(files(21), fake, workers, ahead)):
+@pytest.mark.parametrize(("threads", "ahead"), [(1, 1), (3, 1), (2, 4), (4, 50)])
+def test_prefetch_keeps_the_order(threads: int, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segmentation.data.prefetch._THREADS", threads)
+    for number, decoded in enumerate(prefetch(files(21), ahead)):
         assert decoded.file.stem == str(number)
         assert decoded.seconds >= 0.002 * (number % 3)
         if number % 5 == 4:
@@ -38,19 +41,21 @@ def test_prefetch_keeps_the_order(workers: int, ahead: int) -> None:
             assert decoded.error.reason == "truncated"
         else:
             assert decoded.error is None
-            np.testing.assert_array_equal(decoded.photo, fake(decoded.file.path))
+            np.testing.assert_array_equal(decoded.photo, decoded.file.read())
     assert number == 20
     assert list(prefetch([])) == []
 
 
-def test_prefetch_is_bounded() -> None:
+def test_prefetch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segmentation.data.prefetch._THREADS", 3)
     started: list[int] = []
 
-    def read(path: Path) -> Pixels:
-        started.append(int(path.stem))
-        return np.zeros((1, 1, 3), dtype=np.uint8)
+    class Photo(PhotoFile):
+        def read(self) -> Pixels:
+            started.append(int(self.stem))
+            return np.zeros((1, 1, 3), dtype=np.uint8)
 
-    for number, _ in enumerate(prefetch(files(30), read, workers=3, ahead=4)):
+    for number, _ in enumerate(prefetch(files(30, Photo), ahead=4)):
         time.sleep(0.002)
         assert len(started) <= number + 1 + 4
     assert sorted(started) == list(range(30))
@@ -60,22 +65,24 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
-def test_prefetch_stops_when_the_consumer_does() -> None:
-    started: list[Path] = []
+def test_prefetch_stops_when_the_consumer_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segmentation.data.prefetch._THREADS", 1)
+    started: list[str] = []
 
-    def read(path: Path) -> Pixels:
-        started.append(path)
-        time.sleep(0.02)
-        return np.zeros((1, 1, 3), dtype=np.uint8)
+    class Photo(PhotoFile):
+        def read(self) -> Pixels:
+            started.append(self.name)
+            time.sleep(0.02)
+            return np.zeros((1, 1, 3), dtype=np.uint8)
 
     def consume() -> None:
-        for _ in prefetch(files(1000), read, workers=1, ahead=50):
+        for _ in prefetch(files(1000, Photo), ahead=50):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         consume()
     assert not threads()
-    decoded = prefetch(files(1000), read, workers=1, ahead=50)
+    decoded = prefetch(files(1000, Photo), ahead=50)
     next(decoded)
     decoded.close()  # type: ignore[attr-defined]
     assert not threads()
@@ -83,11 +90,12 @@ def test_prefetch_stops_when_the_consumer_does() -> None:
 
 
 def test_prefetch_raises_what_is_no_photo_error() -> None:
-    def read(path: Path) -> Pixels:
-        raise ZeroDivisionError(path.name)
+    class Photo(PhotoFile):
+        def read(self) -> Pixels:
+            raise ZeroDivisionError(self.name)
 
     with pytest.raises(ZeroDivisionError, match=r"0\.png"):
-        list(prefetch(files(9), read))
+        list(prefetch(files(9, Photo)))
     assert not threads()
 
 
@@ -107,9 +115,8 @@ def test_prefetch_of_real_files(tmp_path: Path) -> None:
     assert last.error.reason.startswith("not an image")
 
 
-@pytest.mark.parametrize("options", [{"workers": 0}, {"ahead": 0}])
-def test_prefetch_checks_its_counts(options: dict[str, Any], as_users_call_it: None) -> None:
-    with pytest.raises(ValueError, match=f"'{next(iter(options))}' must be at least 1, got 0"):
-        prefetch([], **options)
+def test_prefetch_checks_its_count(as_users_call_it: None) -> None:
+    with pytest.raises(ValueError, match="'ahead' must be at least 1, got 0"):
+        prefetch([], ahead=0)
     with pytest.raises(TypeError, match="must be an int"):
-        prefetch([], workers=1.5)  # type: ignore[arg-type]
+        prefetch([], ahead=1.5)  # type: ignore[arg-type]

@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from torch.utils.data import DataLoader
 from segmentation.config.views import ViewSettings
 from segmentation.data.formats import PhotoError
 from segmentation.data.order import SampleOrder
-from segmentation.data.photos import PhotoList, find_photos
+from segmentation.data.photos import PhotoFile, PhotoList, find_photos
 from segmentation.data.training_photos import ScenePhoto, TrainingPhotos
 from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene
@@ -26,18 +25,12 @@ def folder(tmp_path: Path) -> PhotoList:
     return find_photos([tmp_path])
 
 
-class BrokenPhoto(NamedTuple):
-    number: int
-
-    @property
-    def name(self) -> str:
-        return f"photo {self.number}"
-
+class BrokenPhoto(PhotoFile):
     def read(self) -> NDArray[np.uint8]:
-        raise PhotoError(f"broken {self.number}")
+        raise PhotoError(f"broken {self.stem}")
 
 
-BROKEN = [BrokenPhoto(number) for number in range(3)]
+BROKEN = [BrokenPhoto(Path(), f"photo {number}", str(number)) for number in range(3)]
 
 
 def scenes(count: int, seed: int = 0, size: int = 128) -> list[ScenePhoto]:
