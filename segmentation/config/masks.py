@@ -38,8 +38,8 @@ class MaskSettings:
     thresholds: NonEmptyListOf[Similarity]  #: similarity thresholds :math:`\tau` of the pooling's levels, falling.
     feature_weight: Share  #: weight :math:`\omega_f` of feature similarity against affinity, Eq. 4.
     temperature: Positive  #: temperature :math:`\sigma` of the softmax of Eq. 6.
-    features: Literal["vote", "mean"]  #: features of a supernode: by the vote of its affinities (Eq. 6), or its mean.
-    center: Literal["none", "graph"]  #: what is subtracted from tokens before grouping: nothing, or each photo's mean.
+    features: Literal["vote", "mean"]  #: features of a supernode, by an affinity vote (Eq. 6) or as a mean.
+    center: Literal["none", "graph"]  #: graph subtracts each photo's mean token before grouping.
     connectivity: IntChoice[Literal[4, 8]]  #: number of neighbours of a token in the grid; 8 has the diagonal ones.
     min_area: Count  #: smallest area of a segment, in tokens (:math:`\phi`).
     semantic: StrictBool  #: whether to make semantic segments too, which group similar regions wherever they lie.
@@ -50,7 +50,7 @@ class MaskSettings:
     score: ScoreSettings = ScoreSettings()  #: exponents of the score that ranks masks.
     #: lowest threshold of the pooling level whose supernodes make up a model's masks; ``None`` for no snapping.
     snap: Similarity | None = None
-    #: IoU with a segment of the photo's own pooling above which a snapped mask becomes that segment; ``None``: never.
+    #: IoU with a segment of the photo's own pooling above which a snapped mask becomes that segment; ``None`` for none.
     snap_overlap: Share | None = None
 
     def __post_init__(self) -> None:

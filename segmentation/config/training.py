@@ -31,7 +31,7 @@ class EncoderSettings:
     init: Literal["pretrained", "random"] = "pretrained"  #: initial weights.
     #: arguments for ``timm.create_model``; only with ``init="random"``.
     options: Mapping[StrictStr, Any] = field(default_factory=dict)
-    freeze: StrictBool = False  #: whether it is not trained: it then has no injectors and encodes fixed views once.
+    freeze: StrictBool = False  #: whether it is not trained, has no injectors, and encodes fixed views only once.
     lr_factor: Share = 0.1  #: learning rate of the transformer, as a share of ``optimizer.lr``.
 
 
@@ -45,7 +45,7 @@ class AdapterSettings:
     value_ratio: PositiveShare = 0.5  #: width of deformable attention's values, as a share of its channels.
     stem_channels: Count = 64  #: width of the first convolutions.
     map_channels: Count | None = None  #: width of the maps; ``None`` for the tokens'; others for a frozen encoder only.
-    shrink: Count = 1  #: factor by which photos are reduced for the convolutions: 2 halves the resolution of all masks.
+    shrink: Count = 1  #: factor by which photos are reduced for the convolutions; 2 halves the resolution of all masks.
     center_keys: StrictBool = False  #: whether to subtract each photo's mean key before keys are added to the maps.
 
 
@@ -98,7 +98,7 @@ class LossSettings:
     objectness: NonNegative = 2.0  #: weight of the binary cross-entropy of objectness.
     distillation: NonNegative = 1.0  #: weight of the cross-entropy of the teacher's and the student's clusters.
     no_object: NonNegative = 0.1  #: weight, in the objectness term, of queries without a matched segment.
-    objectness_target: Literal["score", "one"] = "score"  #: target of queries with a matched segment: its score, or 1.
+    objectness_target: Literal["score", "one"] = "score"  #: target of matched queries, the segment's score or 1.
     points: Count = 12544  #: number of points per pair of masks at which the masks are compared.
     student_temperature: Positive = 0.1  #: temperature of the student's softmax over clusters.
     #: temperature of the teacher's softmax at the first step, and from step ``teacher_temperature_steps`` on.

@@ -18,8 +18,8 @@ class ViewSettings:
     """Views that are cut from each photo: one global view for the teacher, global and local ones for the student."""
 
     size: Count  #: side of the global view, in pixels.
-    #: area of the photo that the global view shows: ``"square"``, a square as large as the photo's shorter side in a
-    #: random place, or ``"squash"``, the whole photo, squashed to a square.
+    #: area of the photo that the global view shows; ``"square"`` is a square as large as the photo's shorter side in a
+    #: random place, ``"squash"`` the whole photo, squashed to a square.
     crop: Literal["square", "squash"]
     local_views: CountOrZero  #: number of the student's views of a part of the global view.
     local_size: Count  #: side of the local views, in pixels.

@@ -161,6 +161,8 @@ def test_every_setting_is_described(kind: type) -> None:
     for each in fields(kind):
         [place] = [place for place, line in enumerate(lines) if line.startswith(f"    {each.name}: ")]
         assert "#: " in lines[place] or lines[place - 1].startswith("    #: "), each.name
+    descriptions = [line.partition("#: ")[2] for line in lines]
+    assert not [text for text in descriptions if ": " in text], "Sphinx takes what stands before a colon for a type"
 
 
 @pytest.mark.parametrize(
