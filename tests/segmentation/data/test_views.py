@@ -21,36 +21,36 @@ def same(first: Sample, second: Sample) -> bool:
     )
 
 
-def made(*seed_key: int, settings: ViewSettings = SETTINGS) -> Sample:
+def sample_of(*seed_key: int, settings: ViewSettings = SETTINGS) -> Sample:
     return make_views(PHOTO, settings, index=4, name="scene", seed_key=seed_key)
 
 
 def test_what_a_sample_holds() -> None:
-    sample = made(0, 1, 2)
+    sample = sample_of(0, 1, 2)
     assert (sample.index, sample.name, sample.skipped) == (4, "scene", ())
     assert 0 <= sample.key < 2**63
     assert sample.global_view.shape == (3, 64, 64)
-    everything, parts = sample.views
-    assert everything.pixels.shape == (2, 3, 64, 64)
-    assert parts.pixels.shape == (3, 3, 32, 32)
-    assert everything.boxes.tolist() == [[0, 0, 64, 64]] * 2
-    for pixels in (sample.global_view, everything.pixels, parts.pixels):
+    whole, local = sample.views
+    assert whole.pixels.shape == (2, 3, 64, 64)
+    assert local.pixels.shape == (3, 3, 32, 32)
+    assert whole.boxes.tolist() == [[0, 0, 64, 64]] * 2
+    for pixels in (sample.global_view, whole.pixels, local.pixels):
         assert pixels.dtype == torch.uint8
         assert pixels.min() < pixels.max()
 
 
 def test_groups_that_are_asked_for() -> None:
-    assert [views.pixels.size(-1) for views in made(0, settings=ViewSettings(64, "square", 2, 32)).views] == [32]
+    assert [views.pixels.size(-1) for views in sample_of(0, settings=ViewSettings(64, "square", 2, 32)).views] == [32]
     only_whole = ViewSettings(64, "square", 0, 32, global_views=1)
-    assert [views.pixels.size(-1) for views in made(0, settings=only_whole).views] == [64]
+    assert [views.pixels.size(-1) for views in sample_of(0, settings=only_whole).views] == [64]
 
 
-def test_the_key_decides_all() -> None:
+def test_the_seed_key_decides_all() -> None:
     torch.manual_seed(1)
-    first = made(0, 1, 2)
+    first = sample_of(0, 1, 2)
     torch.manual_seed(2)
-    assert same(first, made(0, 1, 2))
-    others = [made(0, 1, 3), made(0, 2, 2), made(1, 1, 2), made(2, 1, 0)]
+    assert same(first, sample_of(0, 1, 2))
+    others = [sample_of(0, 1, 3), sample_of(0, 2, 2), sample_of(1, 1, 2), sample_of(2, 1, 0)]
     assert len({first.key, *(other.key for other in others)}) == 5
     assert not any(torch.equal(first.views[1].boxes, other.views[1].boxes) for other in others)
 
@@ -60,19 +60,19 @@ def test_the_photo_stays_as_it_is() -> None:
     read_only = PHOTO.copy()
     read_only.flags.writeable = False
     make_views(read_only, SETTINGS, index=0, name="", seed_key=(0,))
-    made(0)
+    sample_of(0)
     assert np.array_equal(PHOTO, before)
 
 
 def test_the_global_view_keeps_its_colours() -> None:
     changed = ViewSettings(96, "square", 1, 32, flip=1, jitter=1, grey=1, blur=1)
-    sample = made(0, settings=changed)
+    sample = sample_of(0, settings=changed)
     assert torch.equal(sample.global_view, torch.from_numpy(PHOTO).permute(2, 0, 1))
 
 
 def test_flips_are_as_frequent_as_asked() -> None:
     settings = ViewSettings(16, "square", 8, 8, flip=0.25)
-    flips = torch.cat([made(number, settings=settings).views[0].flips for number in range(100)])
+    flips = torch.cat([sample_of(number, settings=settings).views[0].flips for number in range(100)])
     assert flips.float().mean() == pytest.approx(0.25, abs=0.06)
 
 

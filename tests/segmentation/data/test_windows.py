@@ -5,7 +5,7 @@ from segmentation.config.views import WindowSettings
 from segmentation.data.windows import Window, crop_pixels, crop_tokens, random_windows
 
 
-def some(count: int = 200, side: float = 0.4, flip: float = 0.5, step: int = 3) -> list[Window]:
+def draw(count: int = 200, side: float = 0.4, flip: float = 0.5, step: int = 3) -> list[Window]:
     return random_windows(range(count), step, 12, WindowSettings(side, flip))
 
 
@@ -21,13 +21,13 @@ def literal(window: Window, view: torch.Tensor, zoom: int) -> torch.Tensor:
 
 def test_pixels_and_tokens_are_cut_alike() -> None:
     for step in range(5):
-        windows = some(4, step=step)
+        windows = draw(4, step=step)
         maps = torch.rand(4, 5, 12, 12)
         pixels = maps.repeat_interleave(3, 2).repeat_interleave(3, 3)
         cut = crop_pixels(windows, pixels)
-        assert torch.equal(cut, torch.stack([literal(*own, 3) for own in zip(windows, pixels, strict=True)]))
+        assert torch.equal(cut, torch.stack([literal(*pair, 3) for pair in zip(windows, pixels, strict=True)]))
         tokens = crop_tokens(windows, maps.flatten(2).transpose(1, 2))
-        expected = torch.stack([literal(*own, 1) for own in zip(windows, maps, strict=True)])
+        expected = torch.stack([literal(*pair, 1) for pair in zip(windows, maps, strict=True)])
         assert torch.equal(tokens, expected.flatten(2).transpose(1, 2))
 
 
@@ -38,12 +38,14 @@ def test_a_box_says_where_each_token_lies(flipped: bool) -> None:
     x, y = torch.meshgrid(centres, centres, indexing="xy")
     x = box[0] + (1 - x if flipped else x) * (box[2] - box[0])  # a mirrored view shows x1 at its left edge
     positions = torch.stack([x, box[1] + y * (box[3] - box[1])])
-    for window in some(20):
-        own, mirrored = window.crop_box(box, flipped)
+    for window in draw(20):
+        cropped, mirrored = window.crop_box(box, flipped)
         across = (torch.arange(window.width) + 0.5) / window.width
         down = (torch.arange(window.height) + 0.5) / window.height
         across, down = torch.meshgrid(1 - across if mirrored else across, down, indexing="xy")
-        expected = torch.stack([own[0] + across * (own[2] - own[0]), own[1] + down * (own[3] - own[1])])
+        expected = torch.stack(
+            [cropped[0] + across * (cropped[2] - cropped[0]), cropped[1] + down * (cropped[3] - cropped[1])]
+        )
         torch.testing.assert_close(crop_pixels([window], positions[None])[0], expected)
 
 
@@ -55,17 +57,17 @@ def test_whole_views_stay_as_they_are_bit_for_bit() -> None:
         assert window.crop_box(box, True)[1]
 
 
-def test_a_window_is_its_views_own() -> None:
-    windows = some()
-    assert windows == some()
+def test_a_window_depends_on_its_view_and_the_step_only() -> None:
+    windows = draw()
+    assert windows == draw()
     assert windows[5:9] == random_windows(range(5, 9), 3, 12, WindowSettings(0.4, 0.5))
-    assert windows != some(step=4)
+    assert windows != draw(step=4)
 
 
 def test_windows_of_a_step_have_one_size_and_lie_everywhere() -> None:
     sizes, tops, lefts, flips = set(), set(), set(), []
     for step in range(200):
-        windows = some(8, step=step)
+        windows = draw(8, step=step)
         [size] = {(window.height, window.width) for window in windows}
         sizes.add(size)
         for window in windows:

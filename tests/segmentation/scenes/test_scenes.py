@@ -7,18 +7,18 @@ SEED = 17
 
 
 @pytest.fixture(scope="module")
-def some() -> list[Scene]:
+def scenes() -> list[Scene]:
     return [make_scene(index, seed=SEED) for index in range(120)]
 
 
-def test_ids_are_those_of_the_segments(some: list[Scene]) -> None:
-    for scene in some:
+def test_ids_are_those_of_the_segments(scenes: list[Scene]) -> None:
+    for scene in scenes:
         assert [segment.id for segment in scene.segments] == list(range(1, len(scene.segments) + 1))
         assert np.array_equal(np.unique(scene.panoptic), [segment.id for segment in scene.segments])
 
 
-def test_maps_agree(some: list[Scene]) -> None:
-    for scene in some:
+def test_maps_agree(scenes: list[Scene]) -> None:
+    for scene in scenes:
         for segment in scene.segments:
             inside = scene.panoptic == segment.id
             assert CATEGORIES[segment.category].is_thing == segment.is_thing
@@ -26,8 +26,8 @@ def test_maps_agree(some: list[Scene]) -> None:
             assert (scene.instances[inside] == (segment.id if segment.is_thing else 0)).all()
 
 
-def test_what_is_in_a_scene(some: list[Scene]) -> None:
-    for scene in some:
+def test_what_is_in_a_scene(scenes: list[Scene]) -> None:
+    for scene in scenes:
         stuff = [segment.category for segment in scene.segments if not segment.is_thing]
         things = [segment.id for segment in scene.segments if segment.is_thing]
         assert len(set(stuff)) == len(stuff) <= 3
@@ -36,15 +36,15 @@ def test_what_is_in_a_scene(some: list[Scene]) -> None:
         assert np.bincount(scene.panoptic.ravel())[things].min() >= 20
 
 
-def test_every_category_and_number_of_things_comes(some: list[Scene]) -> None:
-    assert {segment.category for scene in some for segment in scene.segments} == set(range(len(CATEGORIES)))
-    assert {sum(segment.is_thing for segment in scene.segments) for scene in some} == {2, 3, 4, 5, 6, 7}
-    assert {sum(not segment.is_thing for segment in scene.segments) for scene in some} >= {2, 3}
+def test_every_category_and_number_of_things_comes(scenes: list[Scene]) -> None:
+    assert {segment.category for scene in scenes for segment in scene.segments} == set(range(len(CATEGORIES)))
+    assert {sum(segment.is_thing for segment in scene.segments) for scene in scenes} == {2, 3, 4, 5, 6, 7}
+    assert {sum(not segment.is_thing for segment in scene.segments) for scene in scenes} >= {2, 3}
 
 
-def test_things_of_one_class_touch_sometimes(some: list[Scene]) -> None:
+def test_things_of_one_class_touch_sometimes(scenes: list[Scene]) -> None:
     touching = 0
-    for scene in some:
+    for scene in scenes:
         for above, below in (
             (scene.panoptic[:-1], scene.panoptic[1:]),
             (scene.panoptic[:, :-1], scene.panoptic[:, 1:]),
@@ -54,10 +54,10 @@ def test_things_of_one_class_touch_sometimes(some: list[Scene]) -> None:
     assert touching > 10
 
 
-def test_segments_show_in_the_photo(some: list[Scene]) -> None:
+def test_segments_show_in_the_photo(scenes: list[Scene]) -> None:
     """The regions explain most of the colours: the variance inside them is well below that of the photo."""
     shares = []
-    for scene in some[:30]:
+    for scene in scenes[:30]:
         photo = scene.photo.astype(float)
         means = np.stack([photo[scene.panoptic == segment.id].mean(0) for segment in scene.segments])
         shares.append(((photo - means[scene.panoptic - 1]) ** 2).sum() / ((photo - photo.mean((0, 1))) ** 2).sum())
