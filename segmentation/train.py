@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -15,6 +15,9 @@ from segmentation.config import TrainSettings, load_training, preset_names
 
 if TYPE_CHECKING:
     import segmentation.prediction.segmentor
+
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -34,21 +37,16 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File of its weights.  [default: those of timm's hub]",
+    help="File of the vision transformer's weights.  [default: those of timm's hub]",
 )
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change any setting, such as optimizer.steps=1000; may be repeated.",
+    help="Any setting, as optimizer.steps=1000; may be repeated.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write.  [default: runs/PRESET-TIME]",
-)
+@click.option("-o", "--output", type=_FOLDER, help="Folder to write.  [default: runs/PRESET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue the run that is in the folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
 @click.option(
@@ -57,55 +55,32 @@ if TYPE_CHECKING:
     help="Folder of a trained model to start from.",
 )
 @click.option(
-    "--limit-time",
-    type=click.FloatRange(0, min_open=True),
-    help="Minutes after which the run stops; --resume continues it.",
+    "--limit-time", type=click.FloatRange(0, min_open=True), help="Minutes after which the run is interrupted."
 )
 @click.option("--device", default="auto", help="Where to train: auto, cpu, cuda, cuda:1, ...")
-def train(
-    preset: str | None,
-    photos: tuple[Path, ...],
-    encoder: str | None,
-    weights: Path | None,
-    changes: tuple[str, ...],
-    output: Path | None,
-    resume: bool,
-    overwrite: bool,
-    init_from: Path | None,
-    limit_time: float | None,
-    device: str,
-) -> None:
+def train(preset: str | None, output: Path | None, changes: tuple[str, ...], limit_time: float, **options: Any) -> None:
     """Learn to segment photos from nothing but photos.
 
     Without arguments a small segmentor learns on generated scenes, in minutes, and is compared with the pseudo-masks
     that taught it. For your own photos: --preset photos --data FOLDER. With torchrun, the same command runs on several
-    processes.
+    processes. A run that was interrupted (Ctrl-C) is continued with --resume.
     """
-    if resume and overwrite:
+    if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other")
-    if resume and output is None:
+    if options["resume"] and output is None:
         raise click.UsageError("--resume needs the folder of the run: -o FOLDER")
-    options = []
-    if encoder is not None:
-        options += [f"encoder.name={encoder}", "encoder.init=pretrained", "encoder.options={}"]
-    if weights is not None:
-        options += [f"encoder.weights={str(weights)!r}"]
     import yaml
 
     from segmentation.training.step import NonFiniteLoss
 
+    encoder, weights = options.pop("encoder"), options.pop("weights")
+    network = []
+    if encoder is not None:
+        network += [f"encoder.name={encoder}", "encoder.init=pretrained", "encoder.options={}"]
+    if weights is not None:
+        network += [f"encoder.weights={str(weights)!r}"]
     try:
-        train_segmentor(
-            preset,
-            output,
-            photos=photos,
-            changes=[*options, *changes],
-            resume=resume,
-            overwrite=overwrite,
-            init_from=init_from,
-            time_limit=limit_time,
-            device=device,
-        )
+        train_segmentor(preset, output, changes=[*network, *changes], time_limit=limit_time, **options)
     except (OSError, ValueError, TypeError, NonFiniteLoss, yaml.YAMLError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -150,6 +125,7 @@ def train_segmentor(
     """
     from segmentation.base.device import choose_device
     from segmentation.evaluation.train_report import write_report
+    from segmentation.models.files import SETTINGS_FILE, load_settings
     from segmentation.prediction.segmentor import Segmentor
     from segmentation.training.distributed import Processes
     from segmentation.training.run import TrainRun
@@ -159,11 +135,20 @@ def train_segmentor(
         raise ValueError("'resume' needs the folder of the run, and excludes 'overwrite'")
     if settings is None and photos:
         settings = "photos"
-    if folder is None:
-        name = settings if isinstance(settings, str) else "training" if settings else "scenes"
-        folder = f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder, init_from = Path(folder), None if init_from is None else Path(init_from)
-    chosen = _load_settings(settings, photos, changes, folder if resume else None)
+    name = settings if isinstance(settings, str) else "training" if settings else "scenes"
+    folder = Path(f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}" if folder is None else folder)
+    init_from = None if init_from is None else Path(init_from)
+    folders = [str(photo) for photo in photos]
+    if isinstance(settings, TrainSettings):
+        if changes:
+            raise ValueError("'changes' are of a preset or a file of settings, got TrainSettings")
+        chosen = replace(settings, run=replace(settings.run, photos=tuple(folders))) if photos else settings
+    elif resume and settings is None and not changes:
+        if not (folder / SETTINGS_FILE).exists():
+            raise FileNotFoundError(f"'{folder}' has no run to resume: there is no {SETTINGS_FILE}")
+        chosen = load_settings(folder)
+    else:
+        chosen = load_training(settings or "scenes", [*([f"run.photos={folders}"] if photos else []), *changes])
     with closing(Processes.start(choose_device(device))) as processes:
         run = TrainRun(
             chosen,
@@ -180,26 +165,6 @@ def train_segmentor(
         if processes.is_main:
             write_report(run, init_from, seconds=time.monotonic() - began)
         return Segmentor(run.train_step.teacher.model, run.settings, device=processes.device)
-
-
-def _load_settings(
-    settings: TrainSettings | Path | str | None,
-    photos: Sequence[Path | str],
-    changes: Sequence[str],
-    resumed: Path | None,
-) -> TrainSettings:
-    folders = [str(photo) for photo in photos]
-    if isinstance(settings, TrainSettings):
-        if changes:
-            raise ValueError("'changes' are for presets and files, got them together with TrainSettings")
-        return replace(settings, run=replace(settings.run, photos=tuple(folders))) if folders else settings
-    if resumed is not None and settings is None and not changes:
-        from segmentation.models.files import SETTINGS_FILE, load_settings
-
-        if not (resumed / SETTINGS_FILE).exists():
-            raise FileNotFoundError(f"'{resumed}' has no run to resume: there is no {SETTINGS_FILE}")
-        return load_settings(resumed)
-    return load_training(settings or "scenes", [*([f"run.photos={folders}"] if folders else []), *changes])
 
 
 if __name__ == "__main__":

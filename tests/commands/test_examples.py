@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch_geometric.datasets import TUDataset
 
 from examples import proteins, regions
+from segmentation.scenes.scene import make_scene
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,8 +43,12 @@ def test_proteins_learns(shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))])
-def test_python_on_the_pages_runs(page: str) -> None:
-    """Every Python block of a page, one after the other in one namespace."""
+def test_python_on_the_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python block of a page, one after the other in one namespace, in a folder with PHOTOS."""
+    (tmp_path / "PHOTOS").mkdir()
+    for index in range(4):
+        Image.fromarray(make_scene(index).photo).save(tmp_path / "PHOTOS" / f"{index}.png")
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
     namespace: dict[str, object] = {}
     for block in blocks:

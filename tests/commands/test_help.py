@@ -16,7 +16,15 @@ except SystemExit as end:
 print("loaded", *sorted({name.partition(".")[0] for name in sys.modules}))
 """
 EVALUATE = ("instance", "semantic", "panoptic", "all", "hierarchy", "datasets")
-COMMANDS = ["train", "predict", "pseudo_masks", "view", "scenes", "evaluate", *(f"evaluate {name}" for name in EVALUATE)]
+COMMANDS = [
+    "train",
+    "predict",
+    "pseudo_masks",
+    "view",
+    "scenes",
+    "evaluate",
+    *(f"evaluate {name}" for name in EVALUATE),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
