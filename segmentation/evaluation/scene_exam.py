@@ -17,7 +17,7 @@ from segmentation.evaluation.metrics.segment_matching import PredictedSegment
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix, semantic_scores
 from segmentation.evaluation.truth.truth_maps import TruthSegment
 from segmentation.prediction.clusters import ClusterMapping
-from segmentation.prediction.panoptic import Panoptic, panoptic_merges, semantic_map
+from segmentation.prediction.panoptic import Panoptic, panoptic_maps, semantic_map
 from segmentation.prediction.queries import QueryMasks, query_segments
 from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
 from segmentation.segments.segment import Segment
@@ -127,7 +127,7 @@ class SceneExam:
         self, queries: QueryMasks, photo: Tensor, confidences: Sequence[float], mapping: ClusterMapping
     ) -> list[Panoptic]:
         is_thing = {cluster: own.kind == "thing" for cluster, own in mapping.clusters.items() if own.kind is not None}
-        return panoptic_merges(
+        return panoptic_maps(
             queries,
             photo,
             confidences=confidences,

@@ -48,51 +48,7 @@ class Panoptic:
     segments: tuple[PanopticSegment, ...]
 
 
-def panoptic_merge(
-    queries: QueryMasks,
-    photo: Float[Tensor, "3 height width"],
-    *,
-    confidence: float,
-    overlap: float,
-    stuff_area: int,
-    refine: bool,
-    is_thing: Mapping[int, bool] | None = None,
-) -> Panoptic:
-    """Merges query masks to a panoptic map as Mask2Former does: things from instance queries, stuff from semantic ones.
-
-    Each pixel goes to the query with the highest objectness times mask, and belongs to its segment if the mask there is
-    above 0.5. Where the thingness of its cluster is known, objectness is multiplied with it. Queries of stuff of one
-    cluster are one segment.
-
-    Args:
-        queries: masks of the queries in the photo.
-        photo: the photo in [0, 1], on the device of the masks.
-        confidence: least objectness; other queries are left out.
-        overlap: least share of its mask that a query must win; others are left out.
-        stuff_area: least area of stuff, in pixels.
-        refine: whether masks follow the edges of the photo.
-        is_thing: whether each cluster is a thing, whichever query finds it; for other clusters the kind of the query
-            decides.
-
-    Example:
-        >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[-9.0, 9.0, 9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
-        >>> queries = QueryMasks(logits, torch.tensor([0.9, 0.6, 0.7]), torch.tensor([4, 2, 2]), num_instance=1)
-        >>> options = {"confidence": 0.5, "overlap": 0.4, "stuff_area": 2, "refine": False}
-        >>> panoptic_merge(queries, torch.zeros(3, 1, 4), **options).ids.tolist()
-        [[1, 1, 2, 2]]
-    """
-    return panoptic_merges(
-        queries,
-        photo,
-        confidences=[confidence],
-        overlap=overlap,
-        stuff_area=stuff_area,
-        refine=refine,
-        is_thing=is_thing,
-    )[0]
-
-
-def panoptic_merges(
+def panoptic_maps(
     queries: QueryMasks,
     photo: Float[Tensor, "3 height width"],
     *,
@@ -102,13 +58,28 @@ def panoptic_merges(
     refine: bool,
     is_thing: Mapping[int, bool] | None = None,
 ) -> list[Panoptic]:
-    """Does :func:`panoptic_merge` at several confidences; the masks are enlarged once for all.
+    """Merges query masks to panoptic maps as Mask2Former does: things from instance queries, stuff from semantic ones.
+
+    Each pixel goes to the query with the highest objectness times mask, and belongs to its segment if the mask there is
+    above 0.5. Where the thingness of its cluster is known, objectness is multiplied with it. Queries of stuff of one
+    cluster are one segment.
 
     Args:
         queries: masks of the queries in the photo.
         photo: the photo in [0, 1], on the device of the masks.
-        confidences: least objectness of each map.
-        overlap, stuff_area, refine, is_thing: see :func:`panoptic_merge`.
+        confidences: least objectness of the queries in each map; the masks are enlarged once for all maps.
+        overlap: least share of its mask that a query must win; others are left out.
+        stuff_area: least area of stuff, in pixels.
+        refine: whether masks follow the edges of the photo.
+        is_thing: whether each cluster is a thing, whichever query finds it; for other clusters the kind of the query
+            decides.
+
+    Example:
+        >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[-9.0, 9.0, 9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
+        >>> queries = QueryMasks(logits, torch.tensor([0.9, 0.6, 0.7]), torch.tensor([4, 2, 2]), num_instance=1)
+        >>> options = {"confidences": [0.5], "overlap": 0.4, "stuff_area": 2, "refine": False}
+        >>> panoptic_maps(queries, torch.zeros(3, 1, 4), **options)[0].ids.tolist()
+        [[1, 1, 2, 2]]
     """
     objectness = queries.objectness if queries.thingness is None else queries.objectness * queries.thingness
     kept = (objectness >= min(confidences)).nonzero().view(-1)

@@ -19,7 +19,7 @@ from segmentation.data.model_input import Photo, photo_arrays, resize_photo, tok
 from segmentation.models.files import load_model
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.clusters import ClusterMapping, NamedClusters
-from segmentation.prediction.panoptic import Prediction, panoptic_merge, semantic_map
+from segmentation.prediction.panoptic import Prediction, panoptic_maps, semantic_map
 from segmentation.prediction.queries import QueryMasks, predicted_masks, query_score, query_segments
 
 
@@ -149,10 +149,10 @@ class Segmentor:
             max_share=settings.max_share,
             refine=settings.refine,
         )
-        panoptic = panoptic_merge(
+        [panoptic] = panoptic_maps(
             found,
             pixels,
-            confidence=settings.confidence,
+            confidences=[settings.confidence],
             overlap=settings.overlap,
             stuff_area=settings.stuff_area,
             refine=settings.refine,

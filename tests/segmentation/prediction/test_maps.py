@@ -8,12 +8,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from segmentation.prediction.panoptic import Panoptic, panoptic_merge, semantic_map
+from segmentation.prediction.panoptic import Panoptic, panoptic_maps, semantic_map
 from segmentation.prediction.queries import QueryMasks
 from tests.commands.predict.samples import large, random_found
 
 SIZE = (37, 50)
 OPTIONS: dict[str, Any] = {"confidence": 0.4, "overlap": 0.5, "stuff_area": 150, "refine": False}
+
+
+def panoptic_map(queries: QueryMasks, photo: torch.Tensor, confidence: float, **options: Any) -> Panoptic:
+    """The map at one confidence, in the company of others."""
+    _, merged, _ = panoptic_maps(queries, photo, confidences=[0.1, confidence, 0.7], **options)
+    return merged
 
 
 def literal_sums(found: QueryMasks) -> dict[int, NDArray[np.float64]]:
@@ -115,7 +121,7 @@ def test_panoptic_map_is_mask2formers(
         equal = replace(found, objectness=found.objectness * found.thingness, thingness=None)
     else:
         equal = found
-    merged = panoptic_merge(found, torch.rand(3, *SIZE), is_thing=is_thing or None, **options)
+    merged = panoptic_map(found, torch.rand(3, *SIZE), is_thing=is_thing or None, **options)
     check(merged, literal_panoptic(equal, options, is_thing))
 
 
@@ -123,14 +129,14 @@ def test_stuff_of_one_cluster_is_one_segment() -> None:
     logits = torch.full((3, 4, 6), -9.0)
     logits[0, :, :2] = logits[1, :, 4:] = logits[2, :, 2:4] = 9
     found = QueryMasks(logits, torch.tensor([0.6, 0.8, 0.7]), torch.tensor([2, 2, 5]), 0)
-    merged = panoptic_merge(found, torch.rand(3, 8, 12), **OPTIONS | {"stuff_area": 9})
+    merged = panoptic_map(found, torch.rand(3, 8, 12), **OPTIONS | {"stuff_area": 9})
     assert [(one.cluster, one.area, round(one.score, 3)) for one in merged.segments] == [(2, 64, 0.8), (5, 32, 0.7)]
     assert [one.box for one in merged.segments] == [(0, 0, 12, 8), (4, 0, 4, 8)]
 
 
 def test_nothing_is_confident_enough() -> None:
     found = random_found(4, 4)
-    merged = panoptic_merge(found, torch.rand(3, *SIZE), **OPTIONS | {"confidence": 1.0})
+    merged = panoptic_map(found, torch.rand(3, *SIZE), **OPTIONS | {"confidence": 1.0})
     assert merged.segments == ()
     assert not merged.ids.any()
 
@@ -141,7 +147,7 @@ def test_refined_maps_follow_the_edges_of_the_photo() -> None:
     logits = torch.full((2, 10, 15), -6.0)
     logits[0, :, :8] = logits[1, :, 8:] = 6  # the border at column 32
     found = QueryMasks(logits, torch.tensor([0.9, 0.9]), torch.tensor([1, 2]), 0)
-    merged = panoptic_merge(found, photo, **OPTIONS | {"refine": True})
+    merged = panoptic_map(found, photo, **OPTIONS | {"refine": True})
     labels = semantic_map(found, photo, refine=True)
     expected = np.where(np.arange(60) < 33, 1, 2)
     np.testing.assert_array_equal(merged.ids, np.broadcast_to(expected, (40, 60)))
