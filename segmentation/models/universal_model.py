@@ -162,7 +162,7 @@ class UniversalModel(nn.Module):
         features = self.encoder(pixels, tokens)
         return ModelOutput(features.keys, self.mask_decoder(self.pixel_decoder(features.maps)))
 
-    def clusters(self, queries: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
+    def cluster_cosines(self, queries: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
         """Returns the cosines of queries with the prototypes of the clusters.
 
         Queries are projected to the width of the keys and to unit length first, as the features of segments are.

@@ -115,7 +115,7 @@ def predicted_masks(
     last, patch = output.layers[-1], model.encoder.patch_size
     grid = pixels.size(2) // patch, pixels.size(3) // patch
     num_instance = settings.decoder.instance_queries
-    masks, clusters = last.masks.float(), model.clusters(last.queries).argmax(2)
+    masks, clusters = last.masks.float(), model.cluster_cosines(last.queries).argmax(2)
     with torch.autocast(pixels.device.type, enabled=False):
         keys = output.keys.float()
         if settings.masks.snap is None:

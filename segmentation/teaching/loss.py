@@ -98,7 +98,7 @@ class Criterion:
     ) -> dict[str, Tensor]:
         view, query = pairs.view, pairs.query
         logits, labels = _at_uncertain_points(layer.masks[view, query].float(), targets.points[view], pairs.labels)
-        student = model.clusters(layer.queries[view, query]).float()
+        student = model.cluster_cosines(layer.queries[view, query]).float()
         objectness = torch.zeros_like(layer.objectness, dtype=torch.float32)
         weight = torch.zeros_like(objectness)
         for own in self.queries.values():
@@ -147,7 +147,7 @@ def _quality(model: UniversalModel, layer: DecoderOutput, pairs: _Pairs, targets
     inside = sample_points(layer.masks[view, query].float()[:, None], targets.points[view])[:, 0] > 0
     both = (inside * pairs.labels).sum(1)
     iou = both / (inside.sum(1) + pairs.labels.sum(1) - both).clamp(min=1)
-    same = model.clusters(layer.queries[view, query]).argmax(1) == pairs.clusters.argmax(1)
+    same = model.cluster_cosines(layer.queries[view, query]).argmax(1) == pairs.clusters.argmax(1)
     return iou.sum(), same.sum()
 
 
