@@ -17,8 +17,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {
     "members": True,
     # the inner life of AffinityState, which layers pass on and users need not open
-    "exclude-members": "training, extra_repr, start, mean_rows, is_initial, merge, take, "
-    "detach, num_columns, mean, vote",
+    "exclude-members": "training, extra_repr, start, mean_rows, is_initial, merge, take, num_columns, mean, vote",
 }
 napoleon_use_ivar = True
 napoleon_attr_annotations = False

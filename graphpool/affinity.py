@@ -134,24 +134,17 @@ def _free_bytes(device: torch.device) -> float:
         return float("inf")
 
 
-def affinity_rows(sums: Tensor, layout: Layout, columns: AffinityColumns) -> Tensor:
+def affinity_rows(sums: Tensor, layout: Layout, columns: AffinityColumns, *, symmetric: bool = False) -> Tensor:
     """Computes ``sums F^T`` inside each graph: the sum of the affinity rows of each supernode's tokens.
 
+    Args:
+        sums: sum of the tokens of each supernode, ``[K, channels]``.
+        layout: which graph each supernode belongs to.
+        columns: tokens that affinity is taken to.
+        symmetric: whether ``sums`` are the column tokens themselves, so that the result is A.
+
     Returns:
-        Rows, ``[num_rows, most columns of a graph]``, zero in the columns that a smaller graph does not have.
+        Rows, ``[K, most columns of a graph]``, zero in the columns that a smaller graph does not have.
     """
     with full_precision(sums.device):
-        return product_with_columns(sums, layout, columns.tokens, columns.layout)
-
-
-def affinity_matrix(columns: AffinityColumns) -> Tensor:
-    """Computes all rows of A where the columns are all the tokens, ``[num_tokens, most tokens of a graph]``."""
-    tokens, layout = columns.tokens, columns.layout
-    if not tokens.is_cpu:
-        return affinity_rows(tokens, layout, columns)
-    out = tokens.new_empty(layout.num_nodes, layout.largest)
-    with full_precision(tokens.device):
-        for graph_tokens, rows in zip(layout.split(tokens), layout.split(out), strict=True):
-            rows[:, graph_tokens.size(0) :] = 0
-            block_product(graph_tokens, graph_tokens, rows[:, : graph_tokens.size(0)], symmetric=True)
-    return out
+        return product_with_columns(sums, layout, columns.tokens, columns.layout, symmetric=symmetric)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphpool.affinity import AffinityColumns, affinity_matrix, affinity_rows, check_fits
+from graphpool.affinity import AffinityColumns, affinity_rows, check_fits
 from graphpool.batch_layout import Layout
 from graphpool.precision import widen
 from graphpool.segment_reduce import add_rows, average_rows, take_rows
@@ -77,9 +77,8 @@ class AffinityState:
     def mean_rows(self) -> Tensor:
         """Computes the affinity row of each supernode, the mean over its tokens: ``[K, most columns of a graph]``."""
         check_fits(self.layout.num_nodes, self.columns)
-        if self.columns.index is None and self.is_initial:
-            return affinity_matrix(self.columns)
-        return affinity_rows(self.mean, self.layout, self.columns)
+        symmetric = self.columns.index is None and self.is_initial
+        return affinity_rows(self.mean, self.layout, self.columns, symmetric=symmetric)
 
     def merge(self, cluster: Tensor, num_clusters: int) -> "AffinityState":
         """Merges supernodes into clusters: sums and areas add up."""
@@ -101,11 +100,6 @@ class AffinityState:
             sums=self.sums.index_select(0, index),
             area=self.area.index_select(0, index),
         )
-
-    def detach(self) -> "AffinityState":
-        """Detaches all tensors from the autograd graph."""
-        columns = replace(self.columns, tokens=self.columns.tokens.detach())
-        return replace(self, columns=columns, values=self.values.detach(), sums=self.sums.detach())
 
     def vote(self, temperature: float, logits: str) -> Tensor:
         """Computes Eq. 6 for every supernode, before normalisation."""

@@ -9,16 +9,7 @@ from torch import Tensor, nn
 
 from graphpool.affinity_state import CENTERS, AffinityState, unit_tokens
 from graphpool.batch_layout import Layout
-from graphpool.checks import (
-    Graph,
-    check_choice,
-    check_count,
-    check_graph,
-    check_number,
-    check_rows,
-    check_tensor,
-    describe,
-)
+from graphpool.checks import Graph, check_choice, check_count, check_graph, check_number, check_tensor, describe
 from graphpool.components import hook_and_contract
 from graphpool.edge_contraction import REDUCTIONS, coarsen, sort_ends, unique_edges
 from graphpool.pooled import Pooled
@@ -140,7 +131,7 @@ class AgglomerativePool(nn.Module):
         graph = check_graph(x, edge_index, edge_attr, batch, batch_size)
         if self._uses_tokens:
             state = self._initial_state(x, Layout.of(graph.batch, graph.num_graphs)) if state is None else state
-            check_rows("state", state.area, x.size(0), "nodes of 'x'")
+            check_tensor("state", state.area, kind="integer", rows=(x.size(0), "nodes of 'x'"))
         else:
             state = None
         score = self._score_edges(graph, state)
@@ -169,8 +160,7 @@ class AgglomerativePool(nn.Module):
         x, edge_index = graph.x, graph.edge_index
         if self.score is not None:
             score = self.score(x, edge_index, graph.edge_attr, graph.batch)
-            check_tensor("score", score, dims=1)
-            check_rows("score", score, edge_index.size(1), "edges")
+            check_tensor("score", score, dims=1, rows=(edge_index.size(1), "edges"))
             return score
         with torch.no_grad():
             layout = state.layout if state is not None else Layout.of(graph.batch, graph.num_graphs)
@@ -180,7 +170,7 @@ class AgglomerativePool(nn.Module):
             # both directions of an edge score the same, and Eq. 3 is what costs
             pairs, pair_of_edge = unique_edges(sort_ends(edge_index), x.size(0), return_inverse=True)
             assert pair_of_edge is not None  # asked for
-            spatial = spatial_similarity(state.detach(), pairs)
+            spatial = spatial_similarity(state, pairs)
             score = self.feature_weight * dot_on_edges(unit, pairs) + (1 - self.feature_weight) * spatial
             return score.index_select(0, pair_of_edge).to(x.dtype)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _BLOCKS = 8  # of the symmetric product: 9/16 of the multiplications of the plain one
@@ -87,24 +86,26 @@ class Layout:
         return flat if self.uniform else flat.index_select(0, self.padded_index)
 
 
-def product_with_columns(rows: Tensor, layout: Layout, columns: Tensor, column_layout: Layout) -> Tensor:
-    """Multiplies the rows of each graph by the transposed columns of the same graph.
+def product_with_columns(
+    rows: Tensor, layout: Layout, columns: Tensor, column_layout: Layout, *, symmetric: bool = False
+) -> Tensor:
+    """Multiplies the rows of each graph by the transposed columns of the same graph (``symmetric`` if they are equal).
 
-    On CPU that is one product for each graph: no padding is multiplied, and a graph gets bit for bit what it gets
-    alone. On CUDA it is one padded product.
+    On CPU that is one product for each graph, without gradients: no padding is multiplied, and a graph gets bit for
+    bit what it gets alone. On CUDA it is one padded product.
 
     Returns:
         Products, ``[num_rows, most columns of a graph]``, zero beyond the columns that a graph has.
     """
-    if layout.num_graphs == 1:
-        return rows @ columns.T
     if not rows.is_cpu:
+        if layout.num_graphs == 1:
+            return rows @ columns.T
         return layout.unpad(torch.bmm(layout.pad(rows), column_layout.pad(columns).transpose(1, 2)))
-    widest = column_layout.largest
-    parts = [rows.new_zeros(0, widest)]
-    for left, right in zip(layout.split(rows), column_layout.split(columns), strict=True):
-        parts.append(F.pad(left @ right.T, (0, widest - right.size(0))))
-    return torch.cat(parts)
+    out = rows.new_empty(layout.num_nodes, column_layout.largest)
+    for left, right, product in zip(layout.split(rows), column_layout.split(columns), layout.split(out), strict=True):
+        product[:, right.size(0) :] = 0
+        block_product(left, right, product[:, : right.size(0)], symmetric=symmetric)
+    return out
 
 
 def block_product(rows: Tensor, columns: Tensor, out: Tensor, *, symmetric: bool) -> None:

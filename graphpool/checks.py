@@ -4,17 +4,19 @@ Checks of types and shapes are free. Checks of *values* (indices in range, a sor
 public call gathers them in one host sync. Under ``torch.compile`` only the free ones run.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-INTEGERS = (torch.int32, torch.int64)
-_KINDS = {
-    "floating": "floating point",
-    "integer": "int32 or int64",
-    "number": "integer or floating point",
-    "bool": "bool",
+# kinds of tensors: what errors call their dtypes, and which dtypes those are
+_KINDS: dict[str, tuple[str, Callable[[torch.dtype], bool]]] = {
+    "floating": ("floating point", lambda dtype: dtype.is_floating_point),
+    "integer": ("int32 or int64", lambda dtype: dtype in (torch.int32, torch.int64)),
+    "number": ("integer or floating point", lambda dtype: dtype != torch.bool and not dtype.is_complex),
+    "bool": ("bool", lambda dtype: dtype == torch.bool),
+    "any": ("any", lambda _: True),
 }
 
 
@@ -35,22 +37,21 @@ def describe(value: Any) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-def check_tensor(name: str, value: Any, *, dims: int | None = None, kind: str = "floating") -> None:
-    """Raises unless ``value`` is a strided tensor of the given kind (of ``_KINDS``, or ``any``) and dimensions."""
+def check_tensor(
+    name: str, value: Any, *, dims: int | None = None, kind: str = "floating", rows: tuple[int, str] | None = None
+) -> None:
+    """Raises unless ``value`` is a strided tensor of a kind of ``_KINDS`` with ``dims`` dimensions and, where ``rows``
+    are given as their number and the name of things that have one each, so many rows.
+    """
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         raise TypeError(f"'{name}' must be a dense torch.Tensor, got {describe(value)}")
-    fits = {
-        "floating": value.is_floating_point(),
-        "integer": value.dtype in INTEGERS,
-        "bool": value.dtype == torch.bool,
-        "number": value.dtype != torch.bool and not value.is_complex(),
-        "any": True,
-    }[kind]
-    if not fits:
-        expected = _KINDS[kind]
+    expected, fits = _KINDS[kind]
+    if not fits(value.dtype):
         raise TypeError(f"'{name}' must be a tensor of dtype {expected}, got {describe(value)}")
     if dims is not None and value.dim() != dims:
         raise ValueError(f"'{name}' must have {dims} dimension{'s' * (dims != 1)}, got {describe(value)}")
+    if rows is not None:
+        check_rows(name, value, *rows)
 
 
 def check_same_device(**tensors: Tensor | None) -> None:
@@ -140,14 +141,12 @@ def check_graph(x: Any, edge_index: Any, edge_attr: Any, batch: Any, batch_size:
     edge_index = check_edge_index_type(edge_index)
     num_nodes = x.size(0)
     if edge_attr is not None:
-        check_tensor("edge_attr", edge_attr, kind="number")
-        check_rows("edge_attr", edge_attr, edge_index.size(1), "edges")
+        check_tensor("edge_attr", edge_attr, kind="number", rows=(edge_index.size(1), "edges"))
     if batch_size is not None:
         check_count("batch_size", batch_size, 0)
     given = batch is not None
     if given:
-        check_tensor("batch", batch, dims=1, kind="integer")
-        check_rows("batch", batch, num_nodes, "nodes")
+        check_tensor("batch", batch, dims=1, kind="integer", rows=(num_nodes, "nodes"))
         batch = batch.long()
     else:
         batch = torch.zeros(num_nodes, dtype=torch.long, device=x.device)

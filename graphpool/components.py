@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from graphpool.checks import check_count, check_edge_index, check_rows, check_tensor
+from graphpool.checks import check_count, check_edge_index, check_tensor
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,7 @@ def connected_components(
     num_nodes = _count_nodes(edge_index) if num_nodes is None else check_count("num_nodes", num_nodes, 0)
     edge_index = check_edge_index(edge_index, num_nodes)
     if edge_mask is not None:
-        check_tensor("edge_mask", edge_mask, dims=1, kind="bool")
-        check_rows("edge_mask", edge_mask, edge_index.size(1), "edges")
+        check_tensor("edge_mask", edge_mask, dims=1, kind="bool", rows=(edge_index.size(1), "edges"))
     if static:
         return _fixed_sweeps(edge_index, num_nodes, edge_mask)
     if edge_mask is not None:

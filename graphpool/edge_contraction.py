@@ -4,14 +4,7 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from graphpool.checks import (
-    check_choice,
-    check_cluster,
-    check_edge_index,
-    check_rows,
-    check_same_device,
-    check_tensor,
-)
+from graphpool.checks import check_choice, check_cluster, check_edge_index, check_same_device, check_tensor
 from graphpool.segment_reduce import add_rows, average_rows, count_rows, take_rows
 
 REDUCTIONS = ("sum", "mean", "max", "min")
@@ -58,8 +51,7 @@ def contract_edges(
     edge_index = check_edge_index(edge_index, cluster.numel())
     check_choice("reduce", reduce, REDUCTIONS)
     if edge_attr is not None:
-        check_tensor("edge_attr", edge_attr, kind="number")
-        check_rows("edge_attr", edge_attr, edge_index.size(1), "edges")
+        check_tensor("edge_attr", edge_attr, kind="number", rows=(edge_index.size(1), "edges"))
     check_same_device(cluster=cluster, edge_index=edge_index, edge_attr=edge_attr)
     return coarsen(cluster, edge_index, edge_attr, num_clusters, reduce)
 

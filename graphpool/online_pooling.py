@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from graphpool.affinity_state import CENTERS, AffinityState, unit_tokens
 from graphpool.batch_layout import Layout
-from graphpool.checks import check_choice, check_count, check_graph, check_number, check_rows, check_tensor, describe
+from graphpool.checks import check_choice, check_count, check_graph, check_number, check_tensor, describe
 from graphpool.edge_contraction import sort_ends, unique_edges
 from graphpool.hierarchy import Hierarchy, Level
 from graphpool.partition import Partition
@@ -138,8 +138,7 @@ class OnlineAgglomerativePooling(nn.Module):
         """
         graph = check_graph(x, edge_index, None, batch, batch_size)
         if values is not None:
-            check_tensor("values", values, dims=2)
-            check_rows("values", values, x.size(0), "tokens")
+            check_tensor("values", values, dims=2, rows=(x.size(0), "tokens"))
         layout = Layout.of(graph.batch, graph.num_graphs)
         tokens = unit_tokens(x, layout, self.center)
         if values is None and self.center != "none":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -59,33 +59,29 @@ class Partition:
 
         Host syncs: one, and one more for a list of shapes.
         """
-        kept = self.keep.nonzero().view(-1)
-        if _is_pair(shape):
-            height, width = shape
-            self._check_cells([(height, width)] * len(self.sizes))
-            grid = self.cluster.view(len(self.sizes), height * width)
-            masks = grid.index_select(0, self.batch.index_select(0, kept)) == kept.unsqueeze(1)
-            return masks.view(kept.numel(), height, width)
         if not isinstance(shape, Sequence):
             raise TypeError(f"'shape' must be (height, width) or a list of such pairs, got {describe(shape)}")
-        shapes: list[tuple[int, int]] = list(shape)  # type: ignore[arg-type]
+        shapes: Sequence[Any] = [shape] * len(self.sizes) if _is_pair(shape) else shape
         if len(shapes) != len(self.sizes) or not all(map(_is_pair, shapes)):
             raise ValueError(
                 "'shape' must be (height, width), or one such pair for each of the "
                 f"{len(self.sizes)} graphs, got {shape}"
             )
-        self._check_cells(shapes)
+        for graph, (size, (height, width)) in enumerate(zip(self.sizes, shapes, strict=True)):
+            if height * width != size:
+                raise ValueError(f"'shape' must have {size} cells, the tokens of graph {graph}, got {(height, width)}")
+        kept = self.keep.nonzero().view(-1)
+        if _is_pair(shape):
+            height, width = shape
+            grid = self.cluster.view(len(self.sizes), height * width)
+            masks = grid.index_select(0, self.batch.index_select(0, kept)) == kept.unsqueeze(1)
+            return masks.view(kept.numel(), height, width)
         kept_of = kept.split(torch.bincount(self.batch.index_select(0, kept), minlength=len(shapes)).tolist())
         tokens_of = self.cluster.split(list(self.sizes))
         return [
             (tokens == kept.unsqueeze(1)).view(kept.numel(), height, width)
             for tokens, kept, (height, width) in zip(tokens_of, kept_of, shapes, strict=True)
         ]
-
-    def _check_cells(self, shapes: Sequence[tuple[int, int]]) -> None:
-        for graph, (size, (height, width)) in enumerate(zip(self.sizes, shapes, strict=True)):
-            if height * width != size:
-                raise ValueError(f"'shape' must have {size} cells, the tokens of graph {graph}, got {(height, width)}")
 
 
 def _is_pair(shape: object) -> TypeGuard[tuple[int, int]]:

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data
 
 from graphpool.affinity_state import AffinityState
 from graphpool.batch_layout import Layout
-from graphpool.checks import check_rows, check_tensor
+from graphpool.checks import check_tensor
 from graphpool.segment_reduce import take_rows
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Pooled(NamedTuple):
             ValueError: ``x`` does not have K rows.
         """
         x = self.x if x is None else x
-        check_tensor("x", x, kind="any")
-        check_rows("x", x, self.x.size(0), "supernodes")
+        check_tensor("x", x, kind="any", rows=(self.x.size(0), "supernodes"))
         return take_rows(x, self.cluster)
 
     def to_data(self, batch_size: int | None = None) -> Data:

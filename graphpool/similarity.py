@@ -11,7 +11,7 @@ from torch import Tensor
 from graphpool.affinity import affinity_rows, check_fits
 from graphpool.affinity_state import AffinityState
 from graphpool.batch_layout import Layout, block_product
-from graphpool.checks import check_edge_index, check_rows, check_same_device, check_tensor
+from graphpool.checks import check_edge_index, check_same_device, check_tensor
 from graphpool.precision import full_precision, widen
 from graphpool.segment_reduce import take_rows
 
@@ -81,8 +81,7 @@ def affinity_similarity(
     check_same_device(rows=rows, edge_index=edge_index, num_tokens=num_tokens)
     columns: Tensor | int = rows.size(1)
     if num_tokens is not None:
-        check_tensor("num_tokens", num_tokens, dims=1, kind="integer")
-        check_rows("num_tokens", num_tokens, rows.size(0), "nodes")
+        check_tensor("num_tokens", num_tokens, dims=1, kind="integer", rows=(rows.size(0), "nodes"))
         columns = num_tokens.index_select(0, edge_index[0])
     return (1 - distance_on_edges(widen(rows), edge_index) / columns).to(rows.dtype)
 

@@ -5,11 +5,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphpool.affinity import AffinityColumns, affinity_rows
+from graphpool.affinity import AffinityColumns
 from graphpool.batch_layout import Layout
-from graphpool.checks import check_choice, check_number, check_rows, check_same_device, check_tensor
+from graphpool.checks import check_choice, check_number, check_same_device, check_tensor
 from graphpool.precision import full_precision, widen
-from graphpool.segment_reduce import take_rows
 
 LOGITS = ("sum", "mean")
 _CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**28}
@@ -62,11 +61,9 @@ def token_vote(
     if logits == "mean":
         if area is None:
             raise ValueError("'area' must be given for logits='mean', got None")
-        check_tensor("area", area, dims=1, kind="integer")
-        check_rows("area", area, sums.size(0), "supernodes")
+        check_tensor("area", area, dims=1, kind="integer", rows=(sums.size(0), "supernodes"))
     if values is not None:
-        check_tensor("values", values, dims=2)
-        check_rows("values", values, tokens.size(0), "tokens")
+        check_tensor("values", values, dims=2, rows=(tokens.size(0), "tokens"))
     check_same_device(sums=sums, tokens=tokens, area=area, values=values)
     keys = widen(tokens)
     columns = AffinityColumns(keys, _single_graph(keys))
@@ -88,41 +85,30 @@ def vote_by_sums(
     The weights of all supernodes never exist at once: on CPU they are computed for a chunk of one graph at a time, on
     CUDA for a chunk of every graph at a time.
     """
-    scale = _scale(sums, temperature, area)
-    if sums.is_cpu:
-        return _vote_by_graph(sums, layout, columns, values, scale)
-    step = max(1, _CHUNK_BYTES["cuda"] // max(1, layout.num_graphs * columns.layout.largest * sums.element_size()))
-    place = torch.arange(layout.num_nodes, device=sums.device) - layout.ptr.index_select(0, layout.batch)
-    chunks, order = [], []
-    for start in range(0, layout.largest, step):
-        index = ((place >= start) & (place < start + step)).nonzero().view(-1)
-        chunk = Layout.of(layout.batch.index_select(0, index), layout.num_graphs)
-        rows = affinity_rows(take_rows(sums, index), chunk, columns)
-        chunks.append(_vote_padded(rows, chunk, columns, values, scale.index_select(0, index)))
-        order.append(index)
-    return take_rows(torch.cat(chunks), torch.cat(order).argsort()) if chunks else sums.new_zeros(0, values.size(1))
-
-
-def _scale(rows: Tensor, temperature: float, area: Tensor | None) -> Tensor:
-    """Returns the factor of the logits of each supernode, ``[K, 1]``."""
-    scale = rows.new_full((rows.size(0), 1), 1 / temperature)
-    return scale if area is None else scale / area.to(rows.dtype).unsqueeze(1)
+    scale = sums.new_full((sums.size(0), 1), 1 / temperature)
+    if area is not None:
+        scale = scale / area.to(sums.dtype).unsqueeze(1)
+    with full_precision(sums.device):
+        return (_vote_by_graph if sums.is_cpu else _vote_padded)(sums, layout, columns, values, scale)
 
 
 def _vote_by_graph(sums: Tensor, layout: Layout, columns: AffinityColumns, values: Tensor, scale: Tensor) -> Tensor:
     step = max(1, _CHUNK_BYTES["cpu"] // max(1, columns.layout.largest * sums.element_size()))
     chunks = [values.new_zeros(0, values.size(1))]
     by_graph = (layout.split(sums), layout.split(scale), columns.layout.split(columns.tokens))
-    with full_precision(sums.device):
-        for queries, factors, keys, graph_values in zip(*by_graph, columns.layout.split(values), strict=True):
-            for query, factor in zip(queries.split(step), factors.split(step), strict=True):
-                chunks.append(((query @ keys.T) * factor).softmax(1) @ graph_values)
+    for queries, factors, keys, graph_values in zip(*by_graph, columns.layout.split(values), strict=True):
+        for query, factor in zip(queries.split(step), factors.split(step), strict=True):
+            chunks.append(((query @ keys.T) * factor).softmax(1) @ graph_values)
     return torch.cat(chunks)
 
 
-def _vote_padded(rows: Tensor, layout: Layout, columns: AffinityColumns, values: Tensor, scale: Tensor) -> Tensor:
-    logits = rows * scale
-    if not columns.layout.uniform:  # the columns that a graph does not have get no weight
-        logits = logits.masked_fill(~columns.layout.padded_mask.index_select(0, layout.batch), float("-inf"))
-    with full_precision(rows.device):
-        return layout.unpad(torch.bmm(layout.pad(logits.softmax(1)), columns.layout.pad(values)))
+def _vote_padded(sums: Tensor, layout: Layout, columns: AffinityColumns, values: Tensor, scale: Tensor) -> Tensor:
+    step = max(1, _CHUNK_BYTES["cuda"] // max(1, layout.num_graphs * columns.layout.largest * sums.element_size()))
+    keys, values = columns.layout.pad(columns.tokens).transpose(1, 2), columns.layout.pad(values)
+    chunks = [values.new_zeros(layout.num_graphs, 0, values.size(2))]
+    for query, factor in zip(layout.pad(sums).split(step, 1), layout.pad(scale).split(step, 1), strict=True):
+        logits = torch.bmm(query, keys) * factor
+        if not columns.layout.uniform:  # the columns that a graph does not have get no weight
+            logits = logits.masked_fill(~columns.layout.padded_mask.unsqueeze(1), float("-inf"))
+        chunks.append(torch.bmm(logits.softmax(2), values))
+    return layout.unpad(torch.cat(chunks, 1))

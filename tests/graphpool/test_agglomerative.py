@@ -13,7 +13,7 @@ from torch_geometric.nn import GCNConv, SAGPooling, Sequential, TopKPooling, glo
 from torch_geometric.nn.pool.select import SelectOutput
 
 from graphpool import AgglomerativePool, LinearEdgeScore, Pooled, grid_graph
-from tests.conftest import Case, batched, features, random_edges
+from tests.graphpool.conftest import Case, batched, features, random_edges
 from tests.graphpool.test_online import regions
 
 

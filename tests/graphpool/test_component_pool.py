@@ -5,7 +5,7 @@ import torch
 from torch_geometric.nn.pool import ClusterPooling
 
 from graphpool import ComponentPool
-from tests.conftest import random_edges
+from tests.graphpool.conftest import random_edges
 
 
 def random_batch(num_graphs: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -24,7 +24,6 @@ def test_feature_weight_1_builds_no_affinity_of_all_tokens(monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise AssertionError("built A")
 
-    monkeypatch.setattr(graphpool.affinity_state, "affinity_matrix", refuse)
     monkeypatch.setattr(graphpool.affinity_state, "affinity_rows", refuse)
     x, edges = regions(9, 9, 16), grid_graph(9, 9)
     OnlineAgglomerativePooling(feature_weight=1)(x, edges)

@@ -6,8 +6,8 @@ import pytest
 
 import graphpool
 from graphpool import CosineEdgeScore, LinearEdgeScore
-from tests.conftest import Case
 from tests.graphpool.checks import functions, layers, results
+from tests.graphpool.conftest import Case
 
 CHECKS: dict[str, Callable[[Case], None]] = {
     "AffinityState": results.check_affinity_state,

@@ -1,14 +1,18 @@
 """The padded, sorted and all-at-once forms that CUDA uses, checked on CPU against those that CPU uses."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 import torch.nn.functional as F
 
+import graphpool.vote
 from graphpool import segment_sum
 from graphpool.affinity import AffinityColumns, affinity_rows
 from graphpool.affinity_state import AffinityState
 from graphpool.batch_layout import Layout
 from graphpool.similarity import distance_on_edges, spatial_similarity
-from graphpool.vote import _scale, _vote_padded, vote_by_sums
+from graphpool.vote import _vote_padded, vote_by_sums
 
 SIZES = (7, 0, 12, 1, 9)
 
@@ -22,14 +26,24 @@ def ragged_state() -> AffinityState:
     return state.merge(cluster, int(cluster.max()) + 1)
 
 
-def test_padded_vote() -> None:
+@pytest.mark.parametrize("rows_per_chunk", [1, 3, 100])
+def test_padded_vote_and_its_gradients(rows_per_chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     state = ragged_state()
     layout, columns = state.layout, state.columns
-    rows = affinity_rows(state.sums, layout, columns)
-    for area in (None, state.area):
-        expected = vote_by_sums(state.sums, layout, columns, state.values, 0.3, area)
-        found = _vote_padded(rows, layout, columns, state.values, _scale(rows, 0.3, area))
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    row_bytes = layout.num_graphs * columns.layout.largest * state.sums.element_size()
+    monkeypatch.setattr(graphpool.vote, "_CHUNK_BYTES", {"cpu": 2**22, "cuda": rows_per_chunk * row_bytes})
+    for area in (torch.ones_like(state.area), state.area):
+        results = []
+        for padded in (False, True):
+            sums, tokens, values = (x.clone().requires_grad_() for x in (state.sums, columns.tokens, state.values))
+            own_columns = replace(columns, tokens=tokens)
+            if padded:
+                voted = _vote_padded(sums, layout, own_columns, values, 1 / (0.3 * area.unsqueeze(1)))
+            else:
+                voted = vote_by_sums(sums, layout, own_columns, values, 0.3, area)
+            direction = torch.arange(voted.numel()).view_as(voted).sin()
+            results.append((voted, *torch.autograd.grad((voted * direction).sum(), (sums, tokens, values))))
+        torch.testing.assert_close(*results, rtol=0, atol=1e-5)
 
 
 def test_padded_product() -> None:

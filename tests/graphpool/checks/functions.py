@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import graphpool
-from tests.conftest import Case
+from tests.graphpool.conftest import Case
 from tests.oracles.dense import close, dense_coarse, indicator, scipy_labels
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphpool import AgglomerativePool, ComponentPool, LinearEdgeScore, OnlineAgglomerativePooling, Pooled
-from tests.conftest import Case
+from tests.graphpool.conftest import Case
 from tests.oracles.algorithm1 import algorithm1, scores, start
 from tests.oracles.cluster_pooling import cluster_pooling
 from tests.oracles.dense import TOLERANCE, close, dense_coarse, indicator, scipy_labels

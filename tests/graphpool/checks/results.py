@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 import graphpool
 from graphpool import AgglomerativePool, OnlineAgglomerativePooling, Partition
-from tests.conftest import Case
+from tests.graphpool.conftest import Case
 from tests.oracles.dense import close, indicator
 
 
