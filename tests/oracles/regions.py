@@ -1,4 +1,4 @@
-"""Agreement of label maps by the letter of its definitions, and BSDS500 files."""
+"""Random regions, agreement of label maps by the letter of its definitions, and BSDS500 files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,15 @@ from pathlib import Path
 import numpy as np
 from scipy.io import savemat
 from scipy.stats import entropy
+
+
+def random_regions(rng: np.random.Generator, number: int, size: tuple[int, int]) -> np.ndarray:
+    """Regions around random points, as people draw them, numbered from 1 without gaps."""
+    points = rng.uniform(0, 1, (number, 2)) * size
+    y, x = np.mgrid[: size[0], : size[1]]
+    nearest = ((y[..., None] - points[:, 0]) ** 2 + (x[..., None] - points[:, 1]) ** 2).argmin(axis=-1)
+    regions: np.ndarray = np.unique(nearest, return_inverse=True)[1].reshape(size) + 1
+    return regions
 
 
 def literal_overlaps(labels: np.ndarray, truth: np.ndarray) -> dict[int, float]:

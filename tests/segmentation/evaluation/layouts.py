@@ -14,20 +14,12 @@ from segmentation.evaluation.truth.ground_truth import GroundTruth
 from segmentation.evaluation.truth.truth_maps import PanopticTruth, SemanticTruth
 from segmentation.export.coco_files import id_colours
 from segmentation.export.scene_files import write_scenes
+from tests.oracles.regions import random_regions
 
 PHOTOS = 6
 SIZE = (40, 60)
 STUFF = {92: ("banner", "textile"), 93: ("blanket", "textile"), 187: ("sky-other-merged", "sky")}
 THINGS = {1: ("person", "person"), 18: ("dog", "animal"), 44: ("bottle", "kitchen")}
-
-
-def cells(rng: np.random.Generator, number: int = 7, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Regions around random points, numbered from 1."""
-    points = rng.uniform(0, 1, (number, 2)) * size
-    y, x = np.mgrid[: size[0], : size[1]]
-    distance = (y[..., None] - points[:, 0]) ** 2 + (x[..., None] - points[:, 1]) ** 2
-    nearest: np.ndarray = np.unique(distance.argmin(axis=-1), return_inverse=True)[1].reshape(size) + 1
-    return nearest
 
 
 def save(path: Path, values: np.ndarray) -> None:
@@ -63,7 +55,7 @@ def write_coco(root: Path) -> None:
     for number in range(1, PHOTOS + 1):
         name = f"{number:012}"
         images.append({"id": number, "file_name": f"{name}.jpg", "height": SIZE[0], "width": SIZE[1]})
-        regions = cells(rng)
+        regions = random_regions(rng, 7, SIZE)
         ids = np.where(regions == 1, 0, 1000 * regions)  # the first is void
         segments = []
         stuff: dict[int, int] = {}
@@ -113,7 +105,7 @@ def write_voc(root: Path) -> None:
             (folder / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems))
     (seven / "Annotations").mkdir()
     for name in names:
-        regions = cells(rng)
+        regions = random_regions(rng, 7, SIZE)
         objects = np.where(regions <= 4, regions, 0).astype(np.uint8)
         classes = np.where(objects > 0, 1 + objects % 3, 0).astype(np.uint8)
         border = (np.diff(regions, axis=1, prepend=regions[:, :1]) != 0) & (objects > 0)
@@ -144,7 +136,7 @@ def write_cityscapes(root: Path) -> None:
     for number in range(PHOTOS):
         city = "ulm" if number % 2 else "bonn"
         stem = f"{city}_{number:06}_000019"
-        regions = cells(rng, 9)
+        regions = random_regions(rng, 9, SIZE)
         labels = np.array([0, 1, 7, 8, 23, 9, 26, 26, 29, 24])[regions]  # 1 is void, 9 and 29 are not in the 19
         instances = labels.copy()
         for region, value in ((6, 26001), (7, 26002), (8, 29000), (9, 24)):  # the last one is a group
@@ -160,7 +152,10 @@ def write_camvid(root: Path) -> None:
     for number in range(PHOTOS):
         name = f"0016E5_{number:05}.png"
         save(root / "val" / name, np.zeros((*SIZE, 3), np.uint8))
-        save(root / "valannot" / name, np.where(cells(rng) == 2, 11, cells(rng)).astype(np.uint8))
+        save(
+            root / "valannot" / name,
+            np.where(random_regions(rng, 7, SIZE) == 2, 11, random_regions(rng, 7, SIZE)).astype(np.uint8),
+        )
 
 
 def write_scene_set(root: Path) -> None:

@@ -9,17 +9,9 @@ from segmentation.evaluation.metrics import HierarchyQuality, evaluate_hierarchi
 from segmentation.evaluation.metrics.boundaries import count_boundaries
 from segmentation.evaluation.truth.bsds import read_annotators, read_boundaries
 from tests.oracles.boundaries import literal_boundaries, literal_matching
-from tests.oracles.regions import write_annotators, write_levels
+from tests.oracles.regions import random_regions, write_annotators, write_levels
 
 Photo = tuple[np.ndarray, list[np.ndarray]]
-
-
-def blobs(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.ndarray:
-    """Nearest of random centres: regions as people draw them, labels from 1."""
-    centres = rng.uniform(0, 1, (cells, 2)) * size
-    y, x = np.mgrid[: size[0], : size[1]]
-    distance = (y[..., None] - centres[:, 0]) ** 2 + (x[..., None] - centres[:, 1]) ** 2
-    return distance.argmin(axis=-1) + 1
 
 
 def line(column: int, size: tuple[int, int] = (30, 40)) -> np.ndarray:
@@ -34,8 +26,8 @@ def photos() -> list[Photo]:
     rng = np.random.default_rng(5)
     return [
         (
-            np.stack([blobs(rng, size, cells) for cells in (12, 6, 3)]),
-            [blobs(rng, size, int(cells)) for cells in rng.integers(3, 9, people)],
+            np.stack([random_regions(rng, cells, size) for cells in (12, 6, 3)]),
+            [random_regions(rng, int(cells), size) for cells in rng.integers(3, 9, people)],
         )
         for size, people in (((24, 19), 2), ((17, 22), 3), ((20, 20), 1))
     ]
@@ -44,7 +36,11 @@ def photos() -> list[Photo]:
 @pytest.mark.parametrize("seed", range(4))
 def test_boundaries_of_regions(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    for labels in (blobs(rng, (19, 23), 9), rng.integers(-1, 2, (9, 11)), rng.integers(0, 2, (1, 9), dtype=np.uint8)):
+    for labels in (
+        random_regions(rng, 9, (19, 23)),
+        rng.integers(-1, 2, (9, 11)),
+        rng.integers(0, 2, (1, 9), dtype=np.uint8),
+    ):
         assert (region_boundaries(labels) == literal_boundaries(labels)).all()
     assert not region_boundaries(np.ones((4, 5), np.int32)).any()
     assert not region_boundaries(np.ones((1, 1), np.int32)).any()
@@ -66,7 +62,7 @@ def test_matching_is_the_best_one(seed: int, tolerance: float) -> None:
     size = (13, 17)
     reach = tolerance * float(np.hypot(*size))
     dense, sparse = rng.random(size) < 0.4, rng.random(size) < 0.1
-    outlines = region_boundaries(blobs(rng, size, 6))
+    outlines = region_boundaries(random_regions(rng, 6, size))
     for predicted, truth in ((dense, sparse), (sparse, dense), (outlines, dense), (outlines, outlines[::-1])):
         ours, theirs = match_boundaries(predicted, truth, tolerance)
         assert len(set(ours)) == len(set(theirs)) == len(ours)

@@ -21,6 +21,7 @@ from tests.oracles.regions import (
     literal_overlaps,
     literal_rand_index,
     literal_variation_of_information,
+    random_regions,
     write_annotators,
     write_levels,
 )
@@ -52,18 +53,13 @@ def test_measures_of_any_maps(maps: tuple[np.ndarray, np.ndarray]) -> None:
     assert rand_index(*maps) == pytest.approx(rand_index(*maps[::-1]))
 
 
-def blobs(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.ndarray:
-    """Nearest of random centres: regions as people draw them, labels from 1."""
-    centres = rng.uniform(0, 1, (cells, 2)) * size
-    y, x = np.mgrid[: size[0], : size[1]]
-    distance = (y[..., None] - centres[:, 0]) ** 2 + (x[..., None] - centres[:, 1]) ** 2
-    return np.unique(distance.argmin(axis=-1), return_inverse=True)[1].reshape(size) + 1
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_measures_of_larger_maps(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    labels, truth = blobs(rng, (40, 31), 300).astype(np.int32), blobs(rng, (40, 31), 12).astype(np.uint16)
+    labels, truth = (
+        random_regions(rng, 300, (40, 31)).astype(np.int32),
+        random_regions(rng, 12, (40, 31)).astype(np.uint16),
+    )
     for measure, literal in MEASURES:
         # each pixel its own region: the table of all pairs would be larger than the maps
         own = np.arange(labels.size).reshape(labels.shape)
@@ -113,8 +109,8 @@ def photos(tmp_path: Path) -> tuple[dict[str, tuple[np.ndarray, list[np.ndarray]
     truth.mkdir()
     made = {}
     for name, size, annotators in (("a", (12, 9), 2), ("b.c", (7, 10), 4), ("d", (8, 8), 1)):
-        levels = np.stack([blobs(rng, size, cells) for cells in (14, 6, 3)])
-        people = [blobs(rng, size, int(cells)) for cells in rng.integers(2, 9, annotators)]
+        levels = np.stack([random_regions(rng, cells, size) for cells in (14, 6, 3)])
+        people = [random_regions(rng, int(cells), size) for cells in rng.integers(2, 9, annotators)]
         made[name] = levels, people
         write_annotators(truth / f"{name}.mat", people)
         write_levels(out / "labels" / "sub" / f"{name}.npz", (0.9, 0.7, 0.5), levels, levels[::-1])
@@ -179,7 +175,7 @@ def test_scores_of_a_data_set(photos: Photos) -> None:
 def test_perfect_hierarchy(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name in "ab":
-        labels = blobs(rng, (9, 8), 5)
+        labels = random_regions(rng, 5, (9, 8))
         write_annotators(tmp_path / f"{name}.mat", [labels, labels])
         write_levels(tmp_path / "labels" / f"{name}.npz", (0.9, 0.5), np.stack([labels, np.ones_like(labels)]))
     scores = evaluate_hierarchies(tmp_path, tmp_path)

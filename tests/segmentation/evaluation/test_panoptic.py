@@ -12,6 +12,7 @@ import torch
 from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PanopticScores, Quality
 from segmentation.evaluation.metrics.segment_matching import PredictedSegment
 from segmentation.evaluation.truth.truth_maps import TruthSegment
+from tests.oracles.regions import random_regions
 
 CATEGORIES = [(7, True), (3, False), (0, True), (12, False), (5, True)]
 NUMBERS = [number for number, _ in CATEGORIES]
@@ -87,23 +88,14 @@ def assert_same(scores: PanopticScores, expected: PanopticScores) -> None:
     assert scores.classless == expected.classless
 
 
-def cells(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Nearest of random centres, numbered from 1 without gaps."""
-    centres = rng.uniform(0, 1, (int(rng.integers(1, 9)), 2)) * size
-    y, x = np.mgrid[: size[0], : size[1]]
-    nearest = ((y[..., None] - centres[:, 0]) ** 2 + (x[..., None] - centres[:, 1]) ** 2).argmin(axis=-1)
-    numbers: np.ndarray = np.unique(nearest, return_inverse=True)[1].reshape(size) + 1
-    return numbers
-
-
 def random_photo(rng: np.random.Generator, void: float, crowds: float, categories: list[int]) -> Example:
     """The prediction is the truth moved by a pixel or two, some of it cut up, and with some wrong classes."""
     size = (int(rng.integers(3, 13)), int(rng.integers(3, 13)))
-    truth = cells(rng, size)
+    truth = random_regions(rng, int(rng.integers(1, 9)), size)
     category_of = rng.choice(categories, truth.max() + 1)
     found = np.roll(truth, rng.integers(-1, 2, 2), (0, 1))
     if rng.random() < 0.5:
-        found = found + found.max() * (cells(rng, size) == 1)
+        found = found + found.max() * (random_regions(rng, int(rng.integers(1, 9)), size) == 1)
     believed = np.resize(category_of, found.max() + 1)
     if rng.random() < 0.7:
         believed[truth.max() + 1 :] = category_of[1 : found.max() - truth.max() + 1]
@@ -209,7 +201,7 @@ def test_torchmetrics() -> None:
     detection = pytest.importorskip("torchmetrics.functional.detection")
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        maps = [cells(rng, (10, 12)) for _ in range(2)]
+        maps = [random_regions(rng, int(rng.integers(1, 9)), (10, 12)) for _ in range(2)]
         classes = rng.choice([7, 0], 20)  # of things, each segment a class; void is a class of its own
         void = rng.random(20) < 0.2
         truth = maps[0] * ~void[maps[0]]
