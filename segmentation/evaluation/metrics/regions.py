@@ -50,10 +50,6 @@ class SharedPixels:
         best: np.ndarray = np.maximum.reduceat(self.pixels / union, starts)
         return best
 
-    def covering(self) -> float:
-        """Returns the :func:`covering`."""
-        return float(self.truth_area @ self.best_overlaps() / self.truth_area.sum())
-
     def rand_index(self) -> float:
         """Returns the :func:`rand_index`."""
         count = int(self.truth_area.sum())
@@ -84,7 +80,8 @@ def covering(labels: Integer[np.ndarray, "height width"], truth: Integer[np.ndar
         >>> covering(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 1, 2]]))  # 3 pixels at IoU 3/4, 1 at 1/4
         0.625
     """
-    return _contingency(labels, truth).covering()
+    shared = _contingency(labels, truth)
+    return float(shared.truth_area @ shared.best_overlaps() / shared.truth_area.sum())
 
 
 def rand_index(labels: Integer[np.ndarray, "height width"], truth: Integer[np.ndarray, "height width"]) -> float:

@@ -62,15 +62,8 @@ def match_segments(
 ) -> MatchedSegments:
     """Matches segments of equal category whose IoU is above one half.
 
-    Args:
-        truth_ids: true segment of each pixel, 0 for void.
-        truth_segments: segments behind the ids; one without pixels is missed.
-        predicted_ids: predicted segment of each pixel, 0 for none.
-        predicted_segments: segments behind the ids, each with pixels.
-        place_of: place of each category, from 0 without gaps.
-
-    Raises:
-        TypeError, ValueError: see :meth:`segmentation.evaluation.metrics.panoptic_quality.PanopticQuality.update`.
+    Arguments and errors are those of :meth:`segmentation.evaluation.metrics.PanopticQuality.update`; ``place_of`` has
+    the place of each category, from 0 without gaps.
 
     Example:
         >>> truth, predicted = np.array([[1, 1, 1, 0]]), np.array([[7, 7, 0, 0]])

@@ -123,8 +123,8 @@ def evaluate_semantic(
         classes = mapping.for_classes(truth.classes.names)
         class_of = [classes.class_of(cluster) for cluster in range(quality.num_predicted)]
         without = sum(class_of[cluster] is None for cluster in quality.clusters())
-        facts = {**classes.facts(), "unmatched": unmatched, "predicted_clusters_without_class": without}
-        facts = {"mapping": facts}
+        mapping_facts = {**classes.facts(), "unmatched": unmatched, "predicted_clusters_without_class": without}
+        facts["mapping"] = mapping_facts
         quality = quality.mapped(class_of, leave_out=unmatched == "ignore")
     protocol = {
         "task": "semantic",
@@ -143,12 +143,7 @@ def fit_pixel_mapping(
 ) -> ClusterMapping:
     """Maps clusters to the classes that share most pixels with them.
 
-    Args:
-        quality: pixels of clusters.
-        classes: classes of the data set.
-        rule: see :func:`~segmentation.evaluation.metrics.mapping.fit_mapping`.
-        fitted_on: description of the photos, for the record.
-        allowed: which clusters may stand for which classes, ``[classes, MOST]``.
+    See :func:`~segmentation.evaluation.metrics.mapping.fit_mapping`; ``allowed`` is ``[classes, MOST]``.
     """
     clusters = quality.clusters()
     return fit_mapping(
