@@ -6,8 +6,7 @@ import click
 
 from segmentation.base.choices import COCO_ENGINES
 from segmentation.evaluation.options import (
-    FILE,
-    FOLDER,
+    GIVEN_FILE,
     data_options,
     json_option,
     mapping_options,
@@ -15,7 +14,7 @@ from segmentation.evaluation.options import (
     table_options,
 )
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
-from segmentation.runs.run_command import add_options
+from segmentation.runs.run_command import FOLDER, add_options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,7 +27,7 @@ def evaluate() -> None:
 
 @evaluate.command()
 @data_options("instance")
-@click.option("--ground-truth", type=FILE, help="COCO file with the labelled objects, instead of a data set.")
+@click.option("--ground-truth", type=GIVEN_FILE, help="COCO file with the labelled objects, instead of a data set.")
 @click.option("--class-agnostic", is_flag=True, help="Take all categories for one.")
 @click.option(
     "--kind",
@@ -78,7 +77,7 @@ def semantic(**given: Any) -> None:
 
 @evaluate.command()
 @data_options("panoptic")
-@click.option("--ground-truth", type=FILE, help="COCO panoptic file, instead of a data set.")
+@click.option("--ground-truth", type=GIVEN_FILE, help="COCO panoptic file, instead of a data set.")
 @click.option(
     "--ground-truth-maps", type=FOLDER, help="Maps of that file.  [default: the folder of its name beside it]"
 )

@@ -6,11 +6,10 @@ from typing import Any
 import click
 
 from segmentation.config.prediction import PredictionSettings
-from segmentation.runs.run_command import carry_out, run_options
+from segmentation.runs.run_command import COMMAND, FILE, NEW_FOLDER, carry_out, photo_options
 from segmentation.runs.run_plan import RunPlan
 
 FORMATS = ("coco", "panoptic", "semantic", "overlay", "html", "clusters")
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 _SHARE = click.FloatRange(0, 1)
 
 
@@ -18,15 +17,10 @@ def _default(name: str) -> str:
     return f"  [default: {getattr(PredictionSettings, name)}]"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", required=True, type=_FOLDER, help="Folder of a trained model (segmentation.train).")
-@click.option("-o", "--output", required=True, type=_FOLDER, help="Folder to write.")
-@click.option("--names", type=click.Path(dir_okay=False, path_type=Path), help="Names of clusters: JSON, see below.")
-@click.option("--size", type=click.IntRange(1), help="Photos get about as many pixels as a square of this side.")
-@click.option("--max-masks", type=click.IntRange(1), help="Most segments of a photo and kind.")
+@click.command(**COMMAND)
+@click.option("--model", required=True, type=NEW_FOLDER, help="Folder of a trained model (segmentation.train).")
+@click.option("--names", type=FILE, help="Names of clusters: JSON, see below.")
 @click.option("--max-overlap", type=_SHARE, help="Segments whose IoU with a better one is larger are left out.")
-@click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo.")
 @click.option("--no-snap", is_flag=True, help="Leave masks as predicted, where the model would have them snapped.")
 @click.option("--confidence", type=_SHARE, help="Panoptic map: least objectness of a segment.  [default: by the model]")
 @click.option(
@@ -44,7 +38,7 @@ def _default(name: str) -> str:
     type=click.FloatRange(0),
     help=f"Semantic map: least score of a cluster, below which a pixel has none.{_default('semantic_threshold')}",
 )
-@run_options(FORMATS, FORMATS, dtype_of="network")
+@photo_options(FORMATS, FORMATS, dtype_of="network")
 def predict(photos: tuple[Path, ...], model: Path, output: Path, **options: Any) -> None:
     """Predict instances, a semantic map and a panoptic map of PHOTOS (files and folders) with a trained model.
 
@@ -56,7 +50,8 @@ def predict(photos: tuple[Path, ...], model: Path, output: Path, **options: Any)
     Photos that cannot be read are named and skipped, and the exit status is then 1. A run that was interrupted
     (exit status 130) is continued with --resume.
     """
-    changes = {name: options[name] for name in PredictionSettings.__dataclass_fields__ if options.get(name) is not None}
+    known = PredictionSettings.__dataclass_fields__
+    changes = {name: value for name, value in options.items() if name in known and value is not None}
     if options["no_snap"]:
         changes["snap"] = None
 

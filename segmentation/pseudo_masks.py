@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from segmentation.config import load_preset, preset_names
-from segmentation.runs.run_command import carry_out, run_options
+from segmentation.config import MaskSettings, load_preset, preset_names
+from segmentation.runs.run_command import COMMAND, FILE, carry_out, photo_options
 from segmentation.runs.run_plan import RunPlan
 
 FORMATS = ("coco", "overlay", "html", "npz")
-_SETTINGS = ("size", "thresholds", "center", "min_area", "max_masks", "refine", "semantic")
 
 
 def _numbers(_context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
@@ -20,32 +19,19 @@ def _numbers(_context: click.Context, parameter: click.Parameter, text: str | No
         raise click.BadParameter(f"expected numbers with commas between, got {text!r}", param=parameter) from None
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write."
-)
+@click.command(**COMMAND)
 @click.option("--preset", type=click.Choice(preset_names()), default="photos", help="Settings to start from.")
 @click.option("--encoder", default="vit_base_patch8_224.dino", help="Vision transformer, by timm's name.")
-@click.option(
-    "--weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File of its weights.  [default: those of timm's hub]",
-)
-@click.option("--size", type=click.IntRange(1), help="Photos get about as many pixels as a square of this side.")
+@click.option("--weights", type=FILE, help="File of its weights.  [default: those of timm's hub]")
 @click.option("--thresholds", callback=_numbers, help="Thresholds of the levels, such as 0.8,0.7,0.6,0.5,0.4.")
 @click.option(
-    "--center", type=click.Choice(["graph", "none"]), help="Subtract each photo's mean token before grouping."
+    "--center", type=click.Choice(["graph", "none"]), help="Subtract each photo's mean token (graph), or not."
 )
 @click.option("--min-area", type=click.IntRange(1), help="Smallest segment, in tokens.")
-@click.option("--max-masks", type=click.IntRange(1), help="Most masks of a photo and kind.")
-@click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo.")
 @click.option(
-    "--semantic/--no-semantic",
-    default=None,
-    help="Make semantic masks too: of regions that look alike, wherever they lie.",
+    "--semantic/--no-semantic", default=None, help="Make semantic masks too: what looks alike, wherever it is."
 )
-@run_options(FORMATS, ("coco", "overlay", "html"), dtype_of="encoder")
+@photo_options(FORMATS, ("coco", "overlay", "html"), dtype_of="encoder")
 def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Make a hierarchy of instance and semantic masks of PHOTOS (files and folders), without labels.
 
@@ -57,7 +43,8 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
     def open_run(plan: RunPlan) -> Any:
         from segmentation.runs.mask_run import MaskRun
 
-        changes = {name: options[name] for name in _SETTINGS if options[name] is not None}
+        known = MaskSettings.__dataclass_fields__
+        changes = {name: value for name, value in options.items() if name in known and value is not None}
         return MaskRun(plan, load_preset(options["preset"], **changes), options["encoder"], options["weights"])
 
     carry_out(open_run, photos, output, options)

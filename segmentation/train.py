@@ -12,15 +12,13 @@ import click
 from rich.console import Console
 
 from segmentation.config import TrainSettings, load_training, preset_names
+from segmentation.runs.run_command import COMMAND, FILE, FOLDER, NEW_FOLDER
 
 if TYPE_CHECKING:
     import segmentation.prediction.segmentor
 
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(**COMMAND)
 @click.option(
     "--preset",
     type=click.Choice(preset_names()),
@@ -34,11 +32,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Folder of photos to learn from; may be repeated.",
 )
 @click.option("--encoder", help="Vision transformer, by timm's name.  [default: of the preset]")
-@click.option(
-    "--weights",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File of the vision transformer's weights.  [default: those of timm's hub]",
-)
+@click.option("--weights", type=FILE, help="File of its weights.  [default: those of timm's hub]")
 @click.option(
     "--set",
     "changes",
@@ -46,19 +40,15 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="KEY=VALUE",
     help="Any setting, as optimizer.steps=1000; may be repeated.",
 )
-@click.option("-o", "--output", type=_FOLDER, help="Folder to write.  [default: runs/PRESET-TIME]")
+@click.option("-o", "--output", type=NEW_FOLDER, help="Folder to write.  [default: runs/PRESET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue the run that is in the folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
-@click.option(
-    "--init-from",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a trained model to start from.",
-)
+@click.option("--init-from", type=FOLDER, help="Folder of a trained model to start from.")
 @click.option(
     "--limit-time", type=click.FloatRange(0, min_open=True), help="Minutes after which the run is interrupted."
 )
 @click.option("--device", default="auto", help="Where to train: auto, cpu, cuda, cuda:1, ...")
-def train(preset: str | None, output: Path | None, changes: tuple[str, ...], limit_time: float, **options: Any) -> None:
+def train(preset: str | None, output: Path | None, changes: tuple[str, ...], **options: Any) -> None:
     """Learn to segment photos from nothing but photos.
 
     Without arguments a small segmentor learns on generated scenes, in minutes, and is compared with the pseudo-masks
@@ -73,14 +63,14 @@ def train(preset: str | None, output: Path | None, changes: tuple[str, ...], lim
 
     from segmentation.training.step import NonFiniteLoss
 
-    encoder, weights = options.pop("encoder"), options.pop("weights")
+    encoder, weights, time_limit = (options.pop(name) for name in ("encoder", "weights", "limit_time"))
     network = []
     if encoder is not None:
         network += [f"encoder.name={encoder}", "encoder.init=pretrained", "encoder.options={}"]
     if weights is not None:
         network += [f"encoder.weights={str(weights)!r}"]
     try:
-        train_segmentor(preset, output, changes=[*network, *changes], time_limit=limit_time, **options)
+        train_segmentor(preset, output, changes=[*network, *changes], time_limit=time_limit, **options)
     except (OSError, ValueError, TypeError, NonFiniteLoss, yaml.YAMLError) as error:
         raise click.ClickException(str(error)) from error
 

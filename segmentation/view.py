@@ -8,14 +8,13 @@ import click
 import numpy as np
 
 from segmentation.data.formats import PhotoError
+from segmentation.runs.run_command import COMMAND, FOLDER
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("out", type=_FOLDER)
-@click.option("--photos", type=_FOLDER, help="Folder that the file names in OUT/instances.json start from.")
-@click.option("--max-photos", type=click.IntRange(1), default=200, show_default=True, help="Only the first photos.")
+@click.command(**COMMAND)
+@click.argument("out", type=FOLDER)
+@click.option("--photos", type=FOLDER, help="Folder that the file names in OUT/instances.json start from.")
+@click.option("--max-photos", type=click.IntRange(1), default=200, help="Only the first photos.")
 def view(out: Path, photos: Path | None, max_photos: int) -> None:
     """Build OUT/index.html again from OUT/instances.json and the photos.
 
@@ -32,8 +31,11 @@ def view(out: Path, photos: Path | None, max_photos: int) -> None:
     unreadable = []
 
     def read(image: dict[str, Any]) -> np.ndarray | None:
+        folder = dataset["info"].get("photos") if photos is None else photos
+        if not isinstance(folder, str | Path):
+            raise click.UsageError("instances.json does not say where the photos are: give --photos DIR")
         try:
-            return _read_photo(_choose_folder(photos, dataset), image)
+            return _read_photo(Path(folder), image)
         except PhotoError as error:
             unreadable.append(f"{image['file_name']}: {error.reason}")
             return None
@@ -45,13 +47,6 @@ def view(out: Path, photos: Path | None, max_photos: int) -> None:
     for line in unreadable:
         click.echo(f"not readable: {line}", err=True)
     click.echo(f"wrote {out / 'index.html'}")
-
-
-def _choose_folder(given: Path | None, dataset: dict[str, Any]) -> Path:
-    named = dataset["info"].get("photos")
-    if given is None and not isinstance(named, str):
-        raise click.UsageError("instances.json does not say where the photos are: give --photos DIR")
-    return Path(named) if given is None else given
 
 
 def _read_photo(folder: Path, image: dict[str, Any]) -> np.ndarray:

@@ -8,10 +8,9 @@ import click
 from segmentation.base.choices import COMPARISON_SAMPLES, MAPPING_RULES, NO_MAPPING
 from segmentation.evaluation.paper_tables import TABLES
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
-from segmentation.runs.run_command import Command, add_options
+from segmentation.runs.run_command import FOLDER, NEW_FOLDER, Command, add_options
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+GIVEN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY = click.Path(exists=True, path_type=Path)
 _NEW = click.Path(dir_okay=False, writable=True, path_type=Path)
 json_option = click.option(
@@ -39,7 +38,7 @@ def data_options(task: str | None) -> Callable[[Command], Command]:
         click.option(
             "-o",
             "--output",
-            type=click.Path(file_okay=False, path_type=Path),
+            type=NEW_FOLDER,
             help="Folder to keep the model's predictions in.",
         ),
         click.option(
@@ -121,7 +120,7 @@ table_options = (
     click.option(
         "--add",
         multiple=True,
-        type=FILE,
+        type=GIVEN_FILE,
         help="File of scores (--json) for other columns of the table; may be repeated.",
     ),
     json_option,

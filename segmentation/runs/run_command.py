@@ -11,6 +11,10 @@ from segmentation.base.choices import DTYPES
 from segmentation.runs.run_plan import RunPlan, find_run_photos
 
 INTERRUPTED, SOME_SKIPPED = 130, 1
+COMMAND: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"], "show_default": True}}
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -25,8 +29,8 @@ def add_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
-def run_options(formats: Sequence[str], default: Sequence[str], dtype_of: str) -> Callable[[Command], Command]:
-    """Adds the options that every run over photos has.
+def photo_options(formats: Sequence[str], default: Sequence[str], dtype_of: str) -> Callable[[Command], Command]:
+    """Adds the argument ``PHOTOS`` and the options that every run over photos has.
 
     Args:
         formats: what can be written.
@@ -43,6 +47,13 @@ def run_options(formats: Sequence[str], default: Sequence[str], dtype_of: str) -
 
     listed = f"What to write: {','.join(formats)}."
     return add_options(
+        click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.option("-o", "--output", required=True, type=NEW_FOLDER, help="Folder to write."),
+        click.option(
+            "--size", type=click.IntRange(1), help="Photos get about as many pixels as a square of this side."
+        ),
+        click.option("--max-masks", type=click.IntRange(1), help="Most masks of a photo and kind."),
+        click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo."),
         click.option("--batch-size", type=click.IntRange(1), default=8, help="Photos at a time."),
         click.option("--device", default="auto", help="Where to run: auto, cpu, cuda, cuda:1, ..."),
         click.option("--dtype", type=click.Choice(DTYPES), default="auto", help=f"Precision of the {dtype_of}."),
@@ -62,7 +73,7 @@ def carry_out(
         open_run: makes the :class:`~segmentation.runs.photo_run.PhotoRun` of a plan.
         photos: files and folders of photos.
         output: folder to write.
-        options: those of :func:`run_options` by name, maybe among others.
+        options: those of :func:`photo_options` by name, maybe among others.
     """
     if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other")

@@ -35,7 +35,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
-        self.path = path
+        self.path, self._journal = path, path / _JOURNAL
         path.mkdir(parents=True, exist_ok=True)
         there = (path / _SETTINGS).exists()
         if there and not resume and not overwrite:
@@ -50,12 +50,15 @@ class RunFolder:
                 (path / name).unlink(missing_ok=True)
             with replacing(path / _SETTINGS) as unfinished:
                 unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        self._drop_torn_line()
-        self.done = {record["file_name"] for record in self._lines()}
+        self._journal.touch()
+        with self._journal.open("rb+") as file:  # a line without an end was being written when a run was killed
+            file.truncate(sum(len(line) for line in file if line.endswith(b"\n")))
+            file.seek(0)
+            self.done = {json.loads(line)["file_name"] for line in file}
 
     def add(self, record: dict[str, Any]) -> None:
         """Appends the record of a finished photo, whose name is ``record["file_name"]``, to the journal."""
-        with (self.path / _JOURNAL).open("a", encoding="utf-8", newline="\n") as file:
+        with self._journal.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -63,7 +66,7 @@ class RunFolder:
 
     def records(self, names: list[str]) -> Iterator[dict[str, Any]]:
         """Yields the records of the finished ones of these photos, in the order of ``names``."""
-        with (self.path / _JOURNAL).open("rb") if self.done else open(os.devnull, "rb") as file:
+        with self._journal.open("rb") as file:
             starts = {}
             position = 0
             for line in file:
@@ -73,20 +76,6 @@ class RunFolder:
                 if name in starts:
                     file.seek(starts[name])
                     yield json.loads(file.readline())
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        journal = self.path / _JOURNAL
-        if journal.exists():
-            with journal.open("rb") as file:
-                yield from map(json.loads, file)
-
-    def _drop_torn_line(self) -> None:
-        """Cuts off a last line without an end, which was being written when an earlier run was killed."""
-        journal = self.path / _JOURNAL
-        if not journal.exists():
-            return
-        with journal.open("rb+") as file:
-            file.truncate(sum(len(line) for line in file if line.endswith(b"\n")))
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
         before = json.loads((self.path / _SETTINGS).read_text(encoding="utf-8"))

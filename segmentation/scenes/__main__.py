@@ -4,15 +4,11 @@ from pathlib import Path
 
 import click
 
+from segmentation.runs.run_command import COMMAND, NEW_FOLDER
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write, new or empty.",
-)
+
+@click.command(**COMMAND)
+@click.option("-o", "--output", required=True, type=NEW_FOLDER, help="Folder to write, new or empty.")
 @click.option("--number", type=click.IntRange(1), default=100, help="How many scenes.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the series of scenes.")
 @click.option("--size", type=click.IntRange(32), default=128, help="Side of the photos, in pixels.")
