@@ -1,1 +1,1 @@
-"""Who is faster, with how much memory: every comparison measured in one run, and written down with its machine."""
+"""Compares speed, memory and quality with other implementations, and records each result with the machine it ran on."""

@@ -1,4 +1,4 @@
-"""Short trainings on generated scenes, with one thing changed at a time."""
+"""Runs short trainings on generated scenes with one thing changed at a time."""
 
 import copy
 import tempfile
@@ -22,13 +22,13 @@ from segmentation.training.run import TrainRun
 
 
 class Variant(NamedTuple):
-    """A training.
+    """A training with changed settings.
 
     Attributes:
-        name: of the variant.
-        changes: of preset ``scenes``.
-        offline: whether segments, and what the head sees of them, come from the encoder as it was at the start, as if
-            they had been made before the training.
+        name: name of the variant.
+        changes: changes to preset ``scenes``.
+        offline: whether segments, and the targets of the head, come from the encoder as it was at the start, as if they
+            had been made before the training.
     """
 
     name: str
@@ -47,7 +47,7 @@ VARIANTS = (
 
 
 def trained_row(variant: Variant, steps: int, run: Run) -> Row:
-    """Scores of the trained queries on scenes that nothing was trained on."""
+    """Trains, and scores the predicted masks on scenes that nothing was trained on."""
     asked = [f"optimizer.steps={steps}", f"run.seed={run.seed}", f"run.panels_every={steps}", f"run.save_every={steps}"]
     settings = load_training("scenes", [*asked, *variant.changes])
     began = time.monotonic()

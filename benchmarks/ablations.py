@@ -1,4 +1,4 @@
-"""What each part of the method brings: the paper's Table 4, and what it leaves open."""
+"""Measures what each part of the method brings: the paper's Table 4, and what it leaves open."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -6,19 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from torch import Tensor
 
-from benchmarks.ablation_figure import draw
 from benchmarks.ablation_training import VARIANTS, trained_row
+from benchmarks.figure import drawn_to
 from benchmarks.mask_methods import FIVE, NINE, oap, unit_keys
 from benchmarks.mask_treatments import as_ours
 from benchmarks.photo_keys import Photos, photo_options, scored
 from benchmarks.pseudo_mask_quality import constant, contrast_and_size
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
+from graphpool import OnlineAgglomerativePooling, grid_graph
 from segmentation import load_preset
 from segmentation.segments.score import Cues, SegmentScore
 
+_WAYS: dict[str, dict[str, Any]] = {
+    "Eq. 6, sum": {"logits": "sum"},
+    "Eq. 6, mean": {"logits": "mean"},
+    "plain average": {"features": "mean"},
+}
+_SIZE = 518
+_SMALLEST = 5  # tokens of a supernode that gets a colour
 _MASKS = {
     "group": "what",
     "choice": "choice",
@@ -29,6 +38,44 @@ _MASKS = {
     "masks": "masks/photo",
 }
 _TRAINING = {"choice": "choice", "AP": "AP", "AR100": "AR100", "mIoU": "mIoU", "PQ": "PQ", "minutes": "minutes"}
+
+
+def draw(photos: Photos, run: Run) -> None:
+    """Draws supernodes by the features that they are compared by: the paper's Figure 4.
+
+    Each row shows the first photo and its levels, except the finest.
+    """
+    if run.plot_file is None:
+        return
+    first = replace(photos, names=photos.names[:1], arrays=photos.arrays[:1], keys={})
+    [keys], _ = first.encoded(replace(load_preset("photos"), size=_SIZE))
+    [grid] = first.grids(_SIZE)
+    tokens = unit_keys(keys, "graph")
+    with drawn_to(run.plot_file, len(FIVE), (10, 6.5), len(_WAYS)) as panels:
+        places = iter(panels)
+        for name, options in _WAYS.items():
+            axes = next(places)
+            axes.imshow(first.arrays[0])
+            axes.set_ylabel(name)
+            hierarchy = OnlineAgglomerativePooling(FIVE, semantic=False, **options)(tokens, grid_graph(*grid))
+            for level in hierarchy.levels[1:]:
+                axes = next(places)
+                part = level.instance
+                axes.imshow(coloured(part.cluster, part.area).view(*grid), cmap="tab20", interpolation="nearest")
+                axes.set_title(f"above {level.threshold:g}: {int(part.keep.sum())} masks")
+        for axes in panels:
+            axes.set(xticks=[], yticks=[])
+            axes.grid(False)
+
+
+def coloured(cluster: Tensor, area: Tensor) -> Tensor:
+    """Returns a number for each token by which it is coloured: 1 to 19, or 0 where its supernode is too small.
+
+    Supernodes that follow each other in size have different numbers.
+    """
+    rank = torch.empty_like(area).scatter_(0, area.argsort(descending=True), torch.arange(area.numel()))
+    colour = torch.where(area >= _SMALLEST, 1 + rank % 19, 0)
+    return colour[cluster]
 
 
 @dataclass(frozen=True)
@@ -71,7 +118,7 @@ GROUPS = tuple(dict.fromkeys(choice.group for choice in CHOICES))
 
 
 def mask_row(choice: Choice, photos: Photos, truth: Path) -> Row:
-    """Scores of the masks of all photos by a choice."""
+    """Scores the masks that a choice gives for all photos."""
     keys, _ = photos.encoded(replace(load_preset("photos"), size=choice.size))
     find = oap(choice.thresholds, **choice.pool)
     annotations = []
@@ -82,7 +129,7 @@ def mask_row(choice: Choice, photos: Photos, truth: Path) -> Row:
 
 
 def mask_rows(choices: Iterable[Choice], photos: Photos, truth: Path) -> Iterator[Row]:
-    """A row for each choice; what several of them have in common is measured once."""
+    """Yields a row for each choice; choices that mean the same are measured once."""
     known: list[tuple[Choice, Row]] = []
     for choice in choices:
         bare = replace(choice, group="", name="")

@@ -1,7 +1,7 @@
-"""Connected components against SciPy: ``python -m benchmarks.components``.
+"""Compares connected components with SciPy: ``python -m benchmarks.components``.
 
-SciPy starts from the same int64 edge tensor, so what it takes to make a sparse matrix of it counts. Its best call is
-the fastest of several sensible ones.
+SciPy starts from the same int64 edge tensor, so the time to make a sparse matrix of it counts. Its best call is the
+fastest of several sensible ones.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ _COLUMNS = {
 
 
 def cases(quick: bool, generator: torch.Generator) -> Iterator[tuple[str, int, Tensor]]:
-    """Name, number of nodes, edges (each once)."""
+    """Yields name, number of nodes and edges (each once) of every graph."""
     sides, many = ((8,), 500) if quick else ((28, 56, 224), 1_000_000)
     for side in sides:
         for batch_size in (1, 16):
@@ -54,7 +54,7 @@ def cases(quick: bool, generator: torch.Generator) -> Iterator[tuple[str, int, T
 
 
 def scipy_calls(edge_index: Tensor, num_nodes: int) -> dict[str, Callable[[], NDArray[np.int32]]]:
-    """The sensible ways to SciPy's labels."""
+    """Returns the sensible ways to get SciPy's labels."""
     shape = (num_nodes, num_nodes)
 
     def by_coo(values: type, directed: bool) -> NDArray[np.int32]:
@@ -80,7 +80,7 @@ def scipy_calls(edge_index: Tensor, num_nodes: int) -> dict[str, Callable[[], ND
 
 
 def labels_of(matrix: "coo_array | csr_array", directed: bool) -> NDArray[np.int32]:
-    """SciPy's labels; ``directed`` is "weak", which means the same."""
+    """Returns SciPy's labels; ``directed`` looks for weak components, which are the same."""
     label: NDArray[np.int32] = scipy_components(matrix, directed=directed, connection="weak")[1]
     return label
 
@@ -98,7 +98,7 @@ def check_labels(name: str, edge_index: Tensor, num_nodes: int, expected: Tensor
 
 
 def count_rounds(edge_index: Tensor, num_nodes: int) -> int:
-    """Rounds of hooking that a call takes."""
+    """Counts the hooking rounds of a call."""
     hook_once = graphpool.components._hook_once
     with patch.object(graphpool.components, "_hook_once", wraps=hook_once) as hook:
         connected_components(edge_index, num_nodes)
@@ -106,7 +106,7 @@ def count_rounds(edge_index: Tensor, num_nodes: int) -> int:
 
 
 def compare(name: str, num_nodes: int, edge_index: Tensor, run: Run) -> Row:
-    """One row: checks, then times."""
+    """Checks the labels of one graph, then times all calls."""
     edge_index = edge_index.to(run.device)
     scipys = scipy_calls(edge_index, num_nodes)
     check_labels(name, edge_index, num_nodes, torch.from_numpy(next(iter(scipys.values()))()).long())
@@ -143,7 +143,7 @@ def compare(name: str, num_nodes: int, edge_index: Tensor, run: Run) -> Row:
 
 
 def draw(rows: list[Row], run: Run) -> None:
-    """Times relative to SciPy's best call."""
+    """Draws times relative to SciPy's best call."""
     if run.plot_file is None:
         return
     shown = {

@@ -1,4 +1,4 @@
-"""What a measurement ran on: machine, versions, commit."""
+"""Describes what a measurement ran on: machine, versions, commit."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _LIBRARIES = ("torch", "torch_geometric", "scipy", "numpy", "graphpool")
 
 
 def machine() -> dict[str, object]:
-    """Processor, cores, memory, Python, and the GPU if there is one."""
+    """Returns processor, cores, memory, Python, and the GPU if there is one."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -26,12 +26,12 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of the libraries that take part; ``graphpool`` from its source if it is not installed."""
+    """Returns the versions of the libraries used; that of ``graphpool`` from its source if it is not installed."""
     return {name: _version(name) for name in _LIBRARIES}
 
 
 def commit() -> str | None:
-    """The checked-out commit, with ``+changes`` if files differ from it; ``None`` outside a repository."""
+    """Returns the checked-out commit, with ``+changes`` if files differ from it; ``None`` outside a repository."""
     revision = _git("rev-parse", "HEAD")
     if revision is None:
         return None

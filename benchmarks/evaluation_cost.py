@@ -1,4 +1,4 @@
-"""What scoring costs, against the libraries that others score with: ``python -m benchmarks.evaluation_cost``."""
+"""Compares the cost of scoring with that of other libraries: ``python -m benchmarks.evaluation_cost``."""
 
 import contextlib
 import io
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.generated_masks import panoptic_maps, write_instances
-from benchmarks.process_tree import proportional_bytes
+from benchmarks.memory import proportional_bytes
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation.evaluation.metrics import PanopticQuality, evaluate_instances
@@ -25,6 +25,7 @@ from segmentation.evaluation.metrics.segment_matching import PredictedSegment
 from segmentation.evaluation.truth.truth_maps import TruthSegment
 
 TRUTH, FOUND = "truth.json", "found.json"
+CONTEXT = multiprocessing.get_context("spawn")  # of processes that share no memory with this one
 POLL = 0.2  # seconds between two looks at the memory
 NUMBERS = ("AP", "AR100")
 _INSTANCES = {
@@ -41,13 +42,13 @@ Scores = dict[str, float | None]
 
 
 def ours(folder: Path, workers: int) -> Scores:
-    """Masks and boxes, from file to numbers."""
+    """Scores masks and boxes with this package, from files to numbers."""
     scores = evaluate_instances(folder / TRUTH, folder / FOUND, workers=workers)
     return {name: scores.mask[name] for name in NUMBERS}
 
 
 def library(folder: Path, name: str) -> Scores:
-    """The same as its documentation has it."""
+    """Scores masks and boxes with another library, as its documentation says."""
     if name == "pycocotools":
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval as Evaluation
@@ -67,7 +68,7 @@ def library(folder: Path, name: str) -> Scores:
 
 
 def contenders() -> dict[str, Callable[[Path], Scores]]:
-    """What is compared; faster-coco-eval only where it is installed."""
+    """Returns what is compared; faster-coco-eval only where it is installed."""
     found: dict[str, Callable[[Path], Scores]] = {"pycocotools": partial(library, name="pycocotools")}
     with contextlib.suppress(ImportError):
         import faster_coco_eval  # noqa: F401
@@ -82,8 +83,8 @@ class Took(NamedTuple):
     """Seconds of a call.
 
     Attributes:
-        wall: by the clock.
-        own: of the processor, in the process itself: what is left where a machine has other things to do, too.
+        wall: seconds by the clock.
+        own: processor seconds of the process itself, which other work on the machine hardly changes.
     """
 
     wall: float
@@ -91,13 +92,12 @@ class Took(NamedTuple):
 
 
 def measured(call: Callable[[Path], Scores], folder: Path) -> tuple[Scores, Took, float | None]:
-    """Numbers, seconds, and the highest memory of a process and those that it starts, beyond what its libraries take.
+    """Runs a call in a process of its own; returns scores, seconds and peak memory beyond that of the libraries.
 
-    Pages that several of them share count once.
+    The memory of processes that the call starts counts too; pages that several of them share count once.
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, call, folder))
+    receiver, sender = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_work, args=(sender, call, folder))
     process.start()
     sender.close()
     receiver.recv()  # its libraries are there
@@ -119,7 +119,11 @@ def _work(sender: Connection, call: Callable[[Path], Scores], folder: Path) -> N
 
 
 def instance_rows(images: int, masks: int, seed: int) -> Iterator[Row]:
-    """Every contender on the same files; fails if one does not get the AP of the first."""
+    """Yields a row for each contender on the same files.
+
+    Raises:
+        ClickException: a contender's AP differs from that of the first.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_instances(folder / TRUTH, folder / FOUND, images, masks, np.random.default_rng(seed))
@@ -147,7 +151,7 @@ def instance_rows(images: int, masks: int, seed: int) -> Iterator[Row]:
 
 
 def panoptic_rows(images: int, size: tuple[int, int], seed: int) -> list[Row]:
-    """Ours and torchmetrics on the same maps; empty where it is not installed."""
+    """Times ours and torchmetrics on the same maps; returns no rows where torchmetrics is not installed."""
     try:
         from torchmetrics.detection import PanopticQuality as Other
     except ImportError:

@@ -1,4 +1,4 @@
-"""One look for all figures. Matplotlib is asked for only when something is drawn."""
+"""Gives all figures one look. Matplotlib is imported only when something is drawn."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ _STYLE = {
 
 
 def require_matplotlib() -> None:
-    """Raises what to do where matplotlib is missing."""
+    """Raises an error that says what to install where matplotlib is missing."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -39,7 +39,7 @@ def require_matplotlib() -> None:
 
 @contextmanager
 def drawn_to(path: Path, panels: int, size: tuple[float, float], rows: int = 1) -> Iterator[list["Axes"]]:
-    """Axes side by side, row after row, to draw on in the block; ``size`` in inches. Written to ``path`` in the end."""
+    """Yields axes row by row to draw on, and writes the figure to ``path`` at the end; ``size`` is in inches."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -51,7 +51,7 @@ def drawn_to(path: Path, panels: int, size: tuple[float, float], rows: int = 1) 
 
 
 def plain_ticks(axis: "Axis") -> None:
-    """Ticks at 1, 3, 10, 30 ... of a logarithmic axis, written out, for ratios."""
+    """Puts ticks at 1, 3, 10, 30 ... of a logarithmic axis of ratios, written out."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(subs=(1, 3)))

@@ -1,4 +1,4 @@
-"""Generated objects and predictions, many of them quickly."""
+"""Generates objects and predictions, many of them quickly."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ Maps = tuple[np.ndarray, dict[int, int]]
 
 
 def write_instances(truth: Path, found: Path, images: int, masks: int, rng: np.random.Generator) -> None:
-    """Writes a COCO file with some objects an image, and results: versions of the objects, and other shapes.
+    """Writes a COCO file with a few objects per image, and results: shifted copies of the objects, and other shapes.
 
     Args:
         truth: the COCO file.
-        found: the results.
-        images: how many, of 480 x 640 pixels.
-        masks: results of each.
-        rng: of everything.
+        found: the file of results.
+        images: number of images, each of 480 x 640 pixels.
+        masks: number of results per image.
+        rng: source of all random numbers.
     """
     shapes = [[_entry(mask) for mask in _variants(rng)] for _ in range(SHAPES)]
     objects: list[dict[str, Any]] = []
@@ -47,7 +47,10 @@ def write_instances(truth: Path, found: Path, images: int, masks: int, rng: np.r
 
 
 def panoptic_maps(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Maps, Maps]:
-    """A true and a predicted map, each with the category of its segments: regions around points, moved and split."""
+    """Returns a true and a predicted map, each with the category of its segments.
+
+    Segments are the regions closest to random points; in the predicted map the points are moved and some regions split.
+    """
     points = rng.uniform(0, 1, (25, 2)) * size
     truth, moved = (_nearest(each, size) for each in (points, points + rng.normal(0, 0.01 * size[0], points.shape)))
     more = _nearest(np.concatenate([points, rng.uniform(0, 1, (10, 2)) * size]), size)
@@ -71,7 +74,7 @@ def _nearest(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _variants(rng: np.random.Generator) -> list[np.ndarray]:
-    """An uneven blob, and the same moved."""
+    """Returns an uneven blob, and shifted copies of it."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     centre, radii, waves = rng.uniform(0, 1, 2) * SIZE, rng.uniform(8, 140, 2), rng.uniform(2, 9, 2)
     row, column = (y - centre[0]) / radii[0], (x - centre[1]) / radii[1]

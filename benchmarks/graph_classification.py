@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.gnn.classifier import READOUTS, Classifier
 from benchmarks.gnn.epoch_cost import cost_rows
 from benchmarks.gnn.graph_sets import NAMES, GraphSet, folds, load_graphs
-from benchmarks.gnn.pools import POOLS, Asked
+from benchmarks.gnn.pools import POOLS, PoolSpec
 from benchmarks.gnn.significance import corrected_p, mean_ranks
 from benchmarks.gnn.training import Budget, Scores, train_fold
 from benchmarks.record import Record, Row, print_table
@@ -46,7 +46,7 @@ def network_of(graphs: GraphSet, pool: str, budget: Budget, kept: float) -> Call
     Raises:
         ImportError: something that the layer needs is not installed.
     """
-    asked = Asked(budget.channels, kept, graphs.mean_nodes)
+    asked = PoolSpec(budget.channels, kept, graphs.mean_nodes)
     make = partial(POOLS[pool].make, asked)
     make()
     return partial(Classifier, graphs.num_features, budget.channels, graphs.num_classes, make, budget.readout)
@@ -55,7 +55,7 @@ def network_of(graphs: GraphSet, pool: str, budget: Budget, kept: float) -> Call
 def accuracy_row(
     graphs: GraphSet, pool: str, budget: Budget, count: int, seeds: Sequence[int], asked: float | None
 ) -> Row:
-    """Accuracy on every fold of every seed, or why there is none."""
+    """Returns the accuracy on every fold of every seed, or the reason why there is none."""
     row: Row = {"table": "accuracy", "dataset": graphs.name, "pool": pool, "asked": asked, "reason": None}
     try:
         make = network_of(graphs, pool, budget, _HALF if asked is None else asked)
@@ -80,8 +80,9 @@ def accuracy_row(
 def accuracy_rows(
     graphs: GraphSet, pools: Sequence[str], budget: Budget, count: int, seeds: Sequence[int], kept: Sequence[float]
 ) -> Iterator[Row]:
-    """A row for each layer, then one for each fraction that layers can be made to keep; with p against the row of the
-    reference layer.
+    """Yields a row for each layer, then one for each kept fraction that layers can be made to keep.
+
+    Each row has the p-value against the row of the reference layer.
     """
     for asked in (None, *kept):
         reference: Row | None = None
@@ -95,7 +96,7 @@ def accuracy_rows(
 
 
 def rank_rows(rows: Sequence[Row]) -> list[Row]:
-    """Mean ranks over the data sets of some accuracy rows, best first, for each fraction asked for."""
+    """Returns the layers' mean ranks over the data sets, best first, for each kept fraction."""
     found: list[Row] = []
     for asked in dict.fromkeys(row["asked"] for row in rows):
         own = [row for row in rows if row["asked"] == asked and row["reason"] is None]

@@ -1,4 +1,4 @@
-"""Random graphs and features that the measurements run on. The same generator state gives the same input."""
+"""Makes random graphs and features to measure on. The same generator state gives the same input."""
 
 import numpy as np
 import torch
@@ -10,27 +10,27 @@ from graphpool import grid_graph
 
 
 def half_grids(height: int, width: int, batch_size: int, generator: torch.Generator) -> Tensor:
-    """Grids of 4 neighbours with a random half of their edges, each edge once."""
+    """Returns grids of 4 neighbours with a random half of their edges, each edge once."""
     edges = grid_graph(height, width, batch_size)
     edges = edges[:, edges[0] < edges[1]]
     return edges[:, torch.rand(edges.size(1), generator=generator) < 0.5]
 
 
 def path(num_nodes: int, generator: torch.Generator | None = None) -> Tensor:
-    """A path, its nodes numbered in order, or at random if there is a generator."""
+    """Returns a path, its nodes numbered in order, or at random if there is a generator."""
     nodes = torch.arange(num_nodes) if generator is None else torch.randperm(num_nodes, generator=generator)
     return torch.stack([nodes[:-1], nodes[1:]])
 
 
 def random_edges(num_nodes: int, num_edges: int, generator: torch.Generator) -> Tensor:
-    """Edges between nodes chosen at random, with repetition."""
+    """Returns edges between nodes chosen at random, with repetition."""
     return torch.randint(num_nodes, (2, num_edges), generator=generator)
 
 
 def smooth_features(
     edge_index: Tensor, num_nodes: int, channels: int, generator: torch.Generator, steps: int = 2
 ) -> Tensor:
-    """Noise after ``steps`` averages over each node and its neighbours, as after as many graph convolutions."""
+    """Returns noise averaged ``steps`` times over each node and its neighbours, as by as many graph convolutions."""
     source, target = edge_index.numpy()
     ones = np.ones(source.size, dtype=np.float32)
     around = csr_array((ones, (source, target)), shape=(num_nodes, num_nodes)) + eye_array(num_nodes, dtype=np.float32)
@@ -42,8 +42,10 @@ def smooth_features(
 
 
 def region_features(height: int, width: int, channels: int, generator: torch.Generator, regions: int = 40) -> Tensor:
-    """Unit tokens of a picture of flat regions: Voronoi cells of random centres, a random unit prototype each, and
-    noise of norm 0.6 on every token before it is normalised.
+    """Returns unit tokens of a picture of flat regions.
+
+    Regions are the Voronoi cells of random centres, each with a random unit prototype; every token gets noise of norm
+    0.6 before it is normalised.
     """
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     cells = torch.stack([row, column], dim=-1).view(-1, 2).float()
@@ -54,5 +56,5 @@ def region_features(height: int, width: int, channels: int, generator: torch.Gen
 
 
 def random_features(num_nodes: int, channels: int, generator: torch.Generator) -> Tensor:
-    """Unit tokens in random directions: nothing merges, so every layer has to look at all tokens."""
+    """Returns unit tokens in random directions: nothing merges, so every layer has to look at all tokens."""
     return F.normalize(torch.randn(num_nodes, channels, generator=generator), dim=1)

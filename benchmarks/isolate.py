@@ -1,4 +1,4 @@
-"""Calls in a process of their own, with limits on time and memory that hold."""
+"""Runs calls in a process of their own, with limits on time and memory."""
 
 import gc
 import io
@@ -14,20 +14,25 @@ from typing import Literal, TypeVar
 
 import torch
 
+from segmentation.base.wording import first_line
+
 T = TypeVar("T")
-_PRELOADED = ["torch", "torch_geometric.nn", "scipy.sparse.csgraph", "graphpool"]
+_PRELOADED = [
+    *("torch", "torch_geometric.nn", "scipy.sparse.csgraph", "graphpool"),
+    *("timm", "segmentation.prediction.masker", "segmentation.evaluation.metrics.instance"),
+]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a call has no result."""
+    """The reason why a call has no result."""
 
     cause: Literal["time", "memory", "error"]
     message: str
 
 
 def in_fresh_process(function: Callable[..., T], *args: object) -> T | Failed:
-    """``function(*args)`` in a process that has imported the libraries and done nothing else.
+    """Runs ``function(*args)`` in a process that has imported the libraries and done nothing else.
 
     The process is forked from a server without threads, allocations or a CUDA context, so that it starts within
     milliseconds and nothing of an earlier measurement is left in it. It may die: see :func:`time_limit` and
@@ -62,15 +67,11 @@ def _work(sender: Connection, job: bytes) -> None:
         function, args = torch.load(io.BytesIO(job), weights_only=False)
         result = function(*args)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        result = Failed("memory", _first_line(error))
+        result = Failed("memory", first_line(error))
     except Exception as error:
         out_of_memory = "can't allocate memory" in str(error) or "not enough memory" in str(error)
-        result = Failed("memory" if out_of_memory else "error", _first_line(error))
+        result = Failed("memory" if out_of_memory else "error", first_line(error))
     sender.send(result)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _cause_of_death(exit_code: int | None) -> Failed:
@@ -93,7 +94,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def memory_limit(gigabytes: float, device: torch.device) -> None:
-    """From here on, this process can allocate this much (10^9 bytes each) and no more, on the device it computes on."""
+    """Limits what this process can allocate from here on to so many 10^9 bytes, on the device it computes on."""
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, 1e9 * gigabytes / total), device)

@@ -1,4 +1,4 @@
-"""The pooling layers that are compared, behind one call: ``x, edge_index, batch -> pooled x``."""
+"""The pooling layers that are compared, each as one call: ``x, edge_index, batch -> pooled x``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ ANCHORS = 64
 
 
 def by_keyword(layer: torch.nn.Module) -> Pool:
-    """Layers that take ``(x, edge_index, edge_attr, batch)``, as most do."""
+    """Wraps a layer that takes ``(x, edge_index, edge_attr, batch)``, as most do."""
 
     def pool(x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
         pooled: Tensor = layer(x, edge_index, batch=batch)[0]
@@ -29,7 +29,7 @@ def by_keyword(layer: torch.nn.Module) -> Pool:
 
 
 def by_place(layer: torch.nn.Module) -> Pool:
-    """Layers that take ``(x, edge_index, batch)``."""
+    """Wraps a layer that takes ``(x, edge_index, batch)``."""
 
     def pool(x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
         pooled: Tensor = layer(x, edge_index, batch)[0]
@@ -39,7 +39,7 @@ def by_place(layer: torch.nn.Module) -> Pool:
 
 
 def graclus_cluster(edge_index: Tensor, num_nodes: int) -> Tensor:
-    """Pairs of neighbours by Graclus; from pyg-lib, or from torch-cluster, which PyG 2.8 no longer looks for.
+    """Matches pairs of neighbours by Graclus of pyg-lib, or of torch-cluster, which PyG 2.8 no longer looks for.
 
     Raises:
         ImportError: neither is installed.
@@ -56,7 +56,7 @@ def graclus_cluster(edge_index: Tensor, num_nodes: int) -> Tensor:
 
 
 def graclus_pool(x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
-    """Graclus matching and max pooling."""
+    """Pools by Graclus matching and the maximum of each pair."""
     cluster = graclus_cluster(edge_index, x.size(0))
     pooled: Any = max_pool(cluster, Batch(x=x, edge_index=edge_index, batch=batch))
     result: Tensor = pooled.x

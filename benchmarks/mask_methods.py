@@ -1,4 +1,4 @@
-"""The ways to make masks of tokens that are compared, behind one call: ``tokens, grid -> masks``."""
+"""The methods that make masks from tokens, each as one call: ``tokens, grid -> masks``."""
 
 import warnings
 from collections.abc import Callable
@@ -20,13 +20,13 @@ NINE = tuple(round(0.9 - 0.1 * step, 2) for step in range(9))
 
 
 class Method(NamedTuple):
-    """A way to make masks.
+    """A method that makes masks from tokens.
 
     Attributes:
-        name: of the algorithm.
-        solver: what solves it.
-        find: unit tokens ``[N, channels]`` and their grid to masks ``[S, rows, columns]``.
-        quality: whether its masks are scored: one solver of each algorithm.
+        name: name of the algorithm.
+        solver: name of its solver.
+        find: maps unit tokens ``[N, channels]`` and their grid to masks ``[S, rows, columns]``.
+        quality: whether its masks are scored, which is so for one solver of each algorithm.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Method(NamedTuple):
 
 
 def oap(thresholds: tuple[float, ...], semantic: bool = False, **changes: Any) -> Find:
-    """Distinct instance segments of all levels, with the paper's settings but for the changes."""
+    """Returns OAP with the paper's settings and these changes, as a call that finds the distinct instance segments."""
     pool = OnlineAgglomerativePooling(thresholds, semantic=semantic, **changes)
 
     def find(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -70,5 +70,5 @@ BASELINE = "OAP, 5 levels"
 
 
 def unit_keys(keys: Tensor, center: str) -> Tensor:
-    """Keys of one photo at unit length, after subtracting their mean if ``center`` is ``"graph"``."""
+    """Normalises the keys of one photo, after subtracting their mean if ``center`` is ``"graph"``."""
     return unit_tokens(keys, Layout.of(torch.zeros(len(keys), dtype=torch.long), 1), center)

@@ -1,4 +1,4 @@
-"""From masks over the token grid to scored masks over the photo, in two ways that are the same for every method."""
+"""Turns masks over the token grid into scored masks over the photo, in two ways that are the same for every method."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ Treatment = Callable[[Tensor, Tensor, np.ndarray], list[dict[str, Any]]]
 
 
 def as_found(masks: Tensor, tokens: Tensor, photo: np.ndarray) -> list[dict[str, Any]]:
-    """Enlarged bilinearly, all of one score, in the order in which they were found: what the papers compare."""
+    """Enlarges masks bilinearly and scores all the same, in the order in which they were found, as the papers do."""
     pixels = _pixels(photo)
     parts = enlarged_masks(masks.float(), pixels, refine=False)
     rles = [rle for part in parts for rle in encode_masks(part > 0.5)]
@@ -48,7 +48,7 @@ def as_ours(
     refine: bool = True,
     score: Callable[[Cues], Tensor] | None = None,
 ) -> list[dict[str, Any]]:
-    """Scored, chosen among and refined as the pseudo-masks of :mod:`segmentation` are."""
+    """Scores, selects and refines masks as :mod:`segmentation` does with its pseudo-masks."""
     settings = replace(load_preset("photos"), semantic=False, refine=refine)
     count = len(masks)
     candidates = Candidates(

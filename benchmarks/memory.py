@@ -1,4 +1,4 @@
-"""How much memory a call needs at its peak, beyond what was there before it."""
+"""Measures the peak memory of a call, and the memory of a process with all those that it started."""
 
 import ctypes
 import gc
@@ -8,25 +8,59 @@ from pathlib import Path
 
 import torch
 
+_PROC = Path("/proc")
 _RESET_PEAK = Path("/proc/self/clear_refs")
 _M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 _MAPPED_FROM = 2**16  # bytes
 
 
+def proportional_bytes(process: int | None) -> int | None:
+    """Returns the memory of a process and its descendants; pages that several of them share count once.
+
+    ``None`` where it is not known: not Linux, or the process has ended.
+    """
+    if process is None or not (_PROC / "self/smaps_rollup").exists():
+        return None
+    total = 0
+    for number in [process, *_descendants(process)]:
+        try:
+            lines = (_PROC / str(number) / "smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total or None
+
+
+def _descendants(process: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for folder in _PROC.iterdir():
+        if folder.name.isdecimal():
+            try:
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(folder.name))
+    found, waiting = [], [process]
+    while waiting:
+        own = children.get(waiting.pop(), [])
+        found += own
+        waiting += own
+    return found
+
+
 def peak_extra_bytes(call: Callable[[], object], device: torch.device) -> int | None:
-    """Growth of the memory in use during ``call``, at its peak.
+    """Returns by how much the memory in use grows during ``call``, at its peak.
 
     On CUDA: ``torch.cuda.max_memory_allocated`` less what was allocated before.
 
-    On CPU: growth of the resident set. Memory that the process freed earlier is given back to the system first, the
-    kernel's high-water mark is set back to the present size, and afterwards ``ru_maxrss`` tells the mark that the call
-    left. Every page that the call touches counts, its own results and the temporaries of every library included; pages
-    reserved and never touched do not. The numbers are exact to a few hundred KB. Call it in a process of its own
-    (:mod:`benchmarks.isolate`), after the call ran at least once, so that code pages and the buffers that libraries
-    keep are there already: from here on, the allocator of the process hands out fresh pages for every block of 64 KiB
-    or more, which is slower.
+    On CPU: growth of the resident set. Memory that the process freed earlier is given back to the system first and the
+    kernel's high-water mark is reset; after the call ``ru_maxrss`` has the new mark. Every page that the call touches
+    counts, its own results and the temporaries of every library included; pages reserved and never touched do not. The
+    numbers are exact to a few hundred KB. Call it in a process of its own (:mod:`benchmarks.isolate`), after the call
+    ran at least once, so that code pages and the buffers that libraries keep are there already. From then on the
+    allocator takes fresh pages for every block of 64 KiB or more, which is slower.
 
-    ``None`` where the mark cannot be set back (not Linux).
+    ``None`` where the mark cannot be reset (not Linux).
     """
     gc.collect()
     if device.type == "cuda":
@@ -50,7 +84,7 @@ def _peak() -> int:
 
 
 def _give_freed_memory_back() -> None:
-    """Freed blocks that the allocator keeps would serve the call without showing in the resident set."""
+    """Gives freed blocks back to the system, since they would serve the call without showing in the resident set."""
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):  # glibc
         library.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)

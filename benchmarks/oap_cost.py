@@ -1,7 +1,7 @@
-"""What Online Agglomerative Pooling costs, in products F F^T: ``python -m benchmarks.oap_cost``.
+"""Measures Online Agglomerative Pooling in units of one product F F^T: ``python -m benchmarks.oap_cost``.
 
-That one product is the floor of anything that makes the affinity of all tokens. The other end is the paper's
-Algorithm 1 written down literally, with dense masks.
+Whatever makes the affinity of all tokens takes at least that one product. The upper end is the paper's Algorithm 1
+written down literally, with dense masks.
 """
 
 import itertools
@@ -14,16 +14,52 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.figure import COLOURS, drawn_to, plain_ticks
 from benchmarks.inputs import random_features, region_features
 from benchmarks.isolate import Failed, in_fresh_process
 from benchmarks.memory import peak_extra_bytes
-from benchmarks.oap_figure import draw
 from benchmarks.oap_steps import STEPS, time_shares
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from benchmarks.timing import measure
 from graphpool import OnlineAgglomerativePooling, grid_graph
 from tests.oracles.algorithm1 import algorithm1
+
+_STEP_LABELS = {"edges": "score and group edges", "merge": "merge, Eq. 6", "semantic": "semantic", "rest": "rest"}
+
+
+def draw(rows: list[Row], run: Run) -> None:
+    """Draws the cost in products, and the share of each step."""
+    if run.plot_file is None:
+        return
+    names = [f"{row['features']}\n{row['tokens']:,} x {row['channels']}" for row in rows]
+    places = np.arange(len(rows))
+    with drawn_to(run.plot_file, 2, (9.5, 0.55 * len(rows) + 1.6)) as (left, right):
+        for key, label, colour in (
+            ("instance_ratio", "instance levels", COLOURS[4]),
+            ("semantic_ratio", "instance and semantic levels", COLOURS[0]),
+        ):
+            left.plot([row[key] for row in rows], places, "o", color=colour, label=label)
+        dense = [row["dense_ms"] / row["product_ms"] for row in rows]
+        left.plot(dense, places, "s", color=COLOURS[1], label="literal Algorithm 1, instance levels")
+        left.axvline(1, color="black", linewidth=1)
+        left.set(xscale="log", xlabel=r"time / time of the product $F F^\top$ (log scale)")
+        plain_ticks(left.xaxis)
+        left.set_title(f"OAP, five levels, {run.device}, threads: {run.threads}")
+        start = np.zeros(len(rows))
+        for step, colour in zip(STEPS, (COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[7]), strict=True):
+            share = np.array([100 * row[f"share_{step}"] for row in rows])
+            right.barh(places, share, 0.6, left=start, color=colour, label=_STEP_LABELS[step])
+            start += share
+        right.set(xlabel="share of our time, %", xlim=(0, 100))
+        right.set_title("Where the time goes")
+        for axes in (left, right):
+            axes.set_yticks(*(places, names) if axes is left else ([],))
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+            axes.grid(visible=axes is left, axis="x")
+            axes.grid(visible=False, axis="y")
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
+
 
 _COLUMNS = {
     "features": "features",
@@ -53,17 +89,17 @@ class Tokens:
         self.batch = torch.arange(self.num_graphs, device=device).repeat_interleave(self.size)
 
     def rows(self, dtype: torch.dtype) -> Tensor:
-        """Tokens by graph, centred if that is asked for."""
+        """Returns tokens by graph, centred if ``center`` is ``"graph"``."""
         rows = self.x.to(dtype).view(self.num_graphs, self.size, -1)
         return rows - rows.mean(dim=1, keepdim=True) if self.center == "graph" else rows
 
     def pool(self, pool: OnlineAgglomerativePooling, dtype: torch.dtype = torch.float32) -> list[Tensor]:
-        """Our partition of all tokens at every level."""
+        """Returns our partition of all tokens at every level."""
         levels = pool(self.x.to(dtype), self.edge_index, self.batch).levels
         return [level.instance.cluster for level in levels]
 
     def dense(self, thresholds: tuple[float, ...], dtype: torch.dtype = torch.float32) -> list[Tensor]:
-        """The partition by the literal Algorithm 1, one graph after the other."""
+        """Returns the partition by the literal Algorithm 1, one graph after the other."""
         labels: list[list[Tensor]] = []
         for rows in self.rows(dtype).cpu():
             levels = algorithm1(rows, self.grid, thresholds, semantic=False)
@@ -72,13 +108,13 @@ class Tokens:
 
 
 def _numbered_on(parts: Sequence[Tensor]) -> Tensor:
-    """Labels of several graphs as one, those of each graph after those of the one before."""
+    """Joins labels of several graphs, numbering those of each graph after those of the one before."""
     first = [0, *itertools.accumulate(int(label.max()) + 1 for label in parts)]
     return torch.cat([label + start for label, start in zip(parts, first, strict=False)])
 
 
 def load(file: Path, device: torch.device) -> Tensor:
-    """Token maps of a ``.npy`` file, ``[height, width, channels]`` or a batch of them."""
+    """Reads token maps from a ``.npy`` file, ``[height, width, channels]`` or a batch of them."""
     maps = torch.from_numpy(np.load(file))
     if maps.dim() not in (3, 4) or not maps.is_floating_point():
         raise click.UsageError(f"{file.name}: expected floats [H, W, d] or [B, H, W, d], got {list(maps.shape)}")
@@ -86,7 +122,7 @@ def load(file: Path, device: torch.device) -> Tensor:
 
 
 def make(kind: str, side: int, channels: int, run: Run) -> Tensor:
-    """Token maps of one picture."""
+    """Makes the token map of one picture."""
     generator = run.begin()
     if kind == "regions":
         x = region_features(side, side, channels, generator)
@@ -96,7 +132,7 @@ def make(kind: str, side: int, channels: int, run: Run) -> Tensor:
 
 
 def check_partitions(name: str, tokens: Tokens, pool: OnlineAgglomerativePooling) -> None:
-    """Raises unless ours and the literal algorithm divide the tokens in the same way, in float64."""
+    """Raises unless ours and the literal algorithm give the same partition, in float64."""
     ours, dense = tokens.pool(pool, torch.float64), tokens.dense(pool.thresholds, torch.float64)
     for threshold, one, other in zip(pool.thresholds, ours, dense, strict=True):
         if not torch.equal(one.cpu(), other):
@@ -104,7 +140,7 @@ def check_partitions(name: str, tokens: Tokens, pool: OnlineAgglomerativePooling
 
 
 def peak_copies(make_maps: Callable[..., Tensor], args: tuple[object, ...], center: str, run: Run) -> float | None:
-    """Peak memory of our call beyond its input, in copies of A; in a process of its own."""
+    """Returns our peak memory beyond the input in copies of A; to be called in a process of its own."""
     run.begin()
     tokens, pool = Tokens(make_maps(*args), center), OnlineAgglomerativePooling(center=center)
     tokens.pool(pool)
@@ -113,7 +149,7 @@ def peak_copies(make_maps: Callable[..., Tensor], args: tuple[object, ...], cent
 
 
 def compare(name: str, maps: Tensor, center: str, run: Run) -> Row:
-    """One row, without memory: checks, then times."""
+    """Checks the partitions of one input, then times all calls."""
     tokens = Tokens(maps, center)
     whole = OnlineAgglomerativePooling(center=center)
     instance = OnlineAgglomerativePooling(center=center, semantic=False)
@@ -152,7 +188,7 @@ def compare(name: str, maps: Tensor, center: str, run: Run) -> Row:
 
 
 def cases(run: Run, features: tuple[Path, ...]) -> Iterator[tuple[str, Callable[..., Tensor], tuple[object, ...]]]:
-    """Name, and how to make the token maps."""
+    """Yields names and how to make their token maps."""
     for file in features:
         yield file.stem, load, (file, run.device)
     if features:

@@ -1,4 +1,4 @@
-"""Where Online Agglomerative Pooling spends its time."""
+"""Measures where Online Agglomerative Pooling spends its time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,11 +19,11 @@ STEPS = ("edges", "merge", "semantic", "rest")
 def time_shares(
     pool: OnlineAgglomerativePooling, x: Tensor, edge_index: Tensor, batch: Tensor | None
 ) -> dict[str, float]:
-    """Share of the time of one call that each step takes; they add up to 1.
+    """Returns the share of the time of one call that each step takes; shares add up to 1.
 
-    ``edges``: scoring the edges and grouping by them, the affinity of the tokens included. ``merge``: children added
-    up, and Eq. 6, of the instance levels. ``semantic``: both for the semantic levels. ``rest``: normalising, coarse
-    edges, results.
+    ``edges``: scoring the edges and grouping by them, the affinity of the tokens included. ``merge``: adding up
+    children and Eq. 6 for the instance levels. ``semantic``: both for the semantic levels. ``rest``: normalising,
+    coarse edges, results.
     """
     seconds = dict.fromkeys(STEPS, 0.0)
     with _timed_steps(seconds, x.device):

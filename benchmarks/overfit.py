@@ -1,4 +1,4 @@
-"""Whether a student learns by heart what it is taught about four scenes: ``python -m benchmarks.overfit``."""
+"""Checks that a student can learn the masks and clusters of four scenes by heart: ``python -m benchmarks.overfit``."""
 
 import statistics
 import time
@@ -36,7 +36,7 @@ QUICK = ("optimizer.steps=3", "decoder.layers=1")
 
 @dataclass(frozen=True)
 class Variant:
-    """What is trained, and for how long."""
+    """A training: changes to the settings, the number of steps among them."""
 
     name: str
     changes: tuple[str, ...]
@@ -60,12 +60,12 @@ _COLUMNS = {
 
 
 def learn_by_heart(variant: Variant, settings: TrainSettings, device: torch.device) -> Row:
-    """Trains to the last step.
+    """Trains to the last step and averages the figures of the last ten.
 
     Returns:
-        Over the last steps ``overlap``, the mean IoU of matched queries and segments, and ``agreement``, the share of
-        them with the same most likely cluster; ``largest_cluster``, what a student that always says the same would
-        agree in; ``reached``, the step from which on both were above the mark.
+        ``overlap``: mean IoU of matched queries and segments; ``agreement``: share of them with the same most likely
+        cluster; ``largest_cluster``: agreement that a constant prediction would reach; ``reached``: the step from which
+        on both were above the mark.
     """
     parts = TrainStep(first_student(settings), settings, Processes(device))
     began = time.perf_counter()
@@ -83,7 +83,7 @@ def learn_by_heart(variant: Variant, settings: TrainSettings, device: torch.devi
 
 
 def reached(values: Sequence[float]) -> int | None:
-    """The step from which on all values are at the mark, None if the last one is not."""
+    """Returns the step from which on all values are at the mark, None if the last one is not."""
     missed = [step for step, value in enumerate(values) if value < MARK]
     start = missed[-1] + 1 if missed else 0
     return start if start < len(values) else None

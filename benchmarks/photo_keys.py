@@ -27,7 +27,7 @@ _OPTIONS = (
 
 
 def photo_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of what is segmented: photos, their objects, an encoder."""
+    """Adds the options of what is segmented to a command: photos, their objects, an encoder."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -35,7 +35,7 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass
 class Photos:
-    """The photos and, for each size asked for, their keys and the milliseconds a photo that they took."""
+    """Photos with their keys and the milliseconds per photo that these took, for each size."""
 
     names: list[str]
     arrays: list[np.ndarray]
@@ -47,7 +47,7 @@ class Photos:
     def of(
         cls, folder: Path, encoder: str, weights: Path | None, device: torch.device, limit: int | None = None
     ) -> "Photos":
-        """The first photos of a folder."""
+        """Reads the first photos of a folder."""
         files = list(find_photos([folder]))[:limit]
         try:
             model = TokenEncoder(encoder, weights)
@@ -56,7 +56,7 @@ class Photos:
         return cls([file.name for file in files], [read_photo(file.path) for file in files], model, device)
 
     def encoded(self, settings: MaskSettings) -> tuple[list[Tensor], float]:
-        """Keys at a size, and the milliseconds a photo that they took."""
+        """Returns the keys at a size, and the milliseconds per photo that they took."""
         if settings.size not in self.keys:
             masker = PseudoMasker(self.encoder, settings=settings, device=self.device)
             keys = [masker.encode([photo])[0] for photo in self.arrays]
@@ -64,13 +64,13 @@ class Photos:
         return self.keys[settings.size]
 
     def grids(self, size: int) -> list[tuple[int, int]]:
-        """Rows and columns of the tokens of each photo."""
+        """Returns rows and columns of the tokens of each photo."""
         patch = self.encoder.patch_size
         return [token_grid(array.shape[0], array.shape[1], size, patch) for array in self.arrays]
 
 
 def scored(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> dict[str, Any]:
-    """COCO's class-agnostic numbers of the masks of each photo, and how many there are."""
+    """Returns COCO's class-agnostic scores of the masks of each photo, and the number of masks."""
     images = [
         {"id": place, "file_name": name, "width": array.shape[1], "height": array.shape[0]}
         for place, (name, array) in enumerate(zip(photos.names, photos.arrays, strict=True), start=1)

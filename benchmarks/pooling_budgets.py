@@ -1,4 +1,4 @@
-"""The budgets of pooling layers: a batch of small graphs, against the PyG layer that one would use instead."""
+"""Measures the budgets of pooling layers: a batch of small graphs, against the PyG layer that one would use instead."""
 
 from functools import partial
 
@@ -34,7 +34,7 @@ _RIVALS = (
 
 
 def budget_rows(run: Run) -> list[Row]:
-    """Rows of both comparisons; forward only against ClusterPooling. Best called in a fresh process."""
+    """Returns the rows of both comparisons; forward only against ClusterPooling. Best called in a fresh process."""
     generator = run.begin()
     batch_size, side, channels = (2, 8, 64) if run.quick else (16, 28, 64)
     edge_index = grid_graph(side, side, batch_size)
@@ -97,7 +97,7 @@ def _against_cluster_pooling(x: Tensor, edge_index: Tensor, batch: Tensor, run: 
 
 
 def _check_equal(theirs: torch.nn.Module, ours: ComponentPool, x: Tensor, edge_index: Tensor, batch: Tensor) -> None:
-    """Raises unless ComponentPool gives what ClusterPooling gives."""
+    """Raises unless ComponentPool and ClusterPooling give the same."""
     expected_x, expected_edges, expected_batch, info = theirs(x, edge_index, batch)
     found = ours(x, edge_index, batch=batch)
     for name, one, other in (

@@ -1,24 +1,28 @@
-"""What pooling layers cost from 10^2 to 10^6 nodes: ``python -m benchmarks.pooling_cost``."""
+"""Measures pooling layers on 10^2 to 10^6 nodes: ``python -m benchmarks.pooling_cost``."""
 
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 import torch
 from torch import Tensor
 
+from benchmarks.figure import COLOURS, drawn_to
 from benchmarks.inputs import random_edges, smooth_features
 from benchmarks.isolate import Failed, in_fresh_process, memory_limit, time_limit
-from benchmarks.layers import AFFINITY_THRESHOLD, FEATURE_THRESHOLD, LAYERS
+from benchmarks.layers import AFFINITY_THRESHOLD, FEATURE_THRESHOLD, LAYERS, OURS
 from benchmarks.memory import peak_extra_bytes
 from benchmarks.pooling_budgets import BUDGET_COLUMNS, budget_rows
-from benchmarks.pooling_figure import draw
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from benchmarks.timing import measure
 from graphpool import grid_graph
 
+_GREYS = ("#303030", "#585858", "#787878", "#989898", "#b0b0b0", "#c4c4c4")
+_MARKERS = "s^vDPX"
+_SMALLEST = {"both_ms": 0.0, "peak_mib": 0.5}  # what can be told from nothing
 _COLUMNS = {
     "layer": "layer",
     "graph": "graph",
@@ -34,8 +38,31 @@ _COLUMNS = {
 }
 
 
+def draw(rows: list[Row], run: Run) -> None:
+    """Draws time and memory over the number of nodes: ours coloured, PyG's grey."""
+    if run.plot_file is None:
+        return
+    panels = {"both_ms": "forward and backward, ms", "peak_mib": "peak memory beyond the input, MiB"}
+    peers = [name for name in LAYERS if name not in OURS]
+    styles: dict[str, dict[str, Any]] = {
+        name: {"color": colour, "marker": "o", "zorder": 3.0} for name, colour in zip(OURS, COLOURS, strict=False)
+    }
+    for name, colour, marker in zip(peers, _GREYS, _MARKERS, strict=True):
+        styles[name] = {"color": colour, "marker": marker, "linestyle": "--", "linewidth": 1.1}
+    with drawn_to(run.plot_file, len(panels), (11, 4.4)) as both_axes:
+        for axes, (key, label) in zip(both_axes, panels.items(), strict=True):
+            for name in LAYERS:
+                measured = [row for row in rows if row["layer"] == name and (row.get(key) or 0) > _SMALLEST[key]]
+                points = [row["nodes"] for row in measured], [row[key] for row in measured]
+                axes.plot(*points, label=name, markersize=4, **styles[name])
+            axes.set(xscale="log", yscale="log", xlabel="nodes", ylabel=label)
+        both_axes[0].set_title(f"Pooling a grid, {run.device}, threads: {run.threads}")
+        both_axes[1].set_title("A line ends where its layer exceeds a limit")
+        both_axes[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+
+
 def make_graph(kind: str, num_nodes: int, channels: int, run: Run) -> tuple[Tensor, Tensor, Tensor]:
-    """Features, edges and batch vector: a square grid with both directions of its edges, or 4 random edges a node."""
+    """Returns features, edges and batch vector of a square grid or of a graph with 4 random edges per node."""
     generator = run.begin()
     if kind == "grid":
         side = round(math.sqrt(num_nodes))
@@ -48,7 +75,7 @@ def make_graph(kind: str, num_nodes: int, channels: int, run: Run) -> tuple[Tens
 
 
 def cost(name: str, kind: str, num_nodes: int, channels: int, limit: float, memory_gb: float, run: Run) -> Row:
-    """Times and peak memory of one layer on one graph; in a process of its own, which may die of it."""
+    """Measures time and peak memory of one layer on one graph, in a process of its own, which may die of it."""
     x, edge_index, batch = make_graph(kind, num_nodes, channels, run)
     with run.device:
         pool = LAYERS[name](channels)
@@ -78,7 +105,7 @@ def cost(name: str, kind: str, num_nodes: int, channels: int, limit: float, memo
 
 
 def cost_row(name: str, kind: str, num_nodes: int, channels: int, limit: float, memory_gb: float, run: Run) -> Row:
-    """:func:`cost`, or the reason why there is none."""
+    """Returns the row of :func:`cost`, or the reason why there is none."""
     row: Row = {"table": "layers", "layer": name, "graph": kind, "nodes": num_nodes, "reason": None}
     result = in_fresh_process(cost, name, kind, num_nodes, channels, limit, memory_gb, run)
     if not isinstance(result, Failed):
@@ -93,7 +120,7 @@ def cost_row(name: str, kind: str, num_nodes: int, channels: int, limit: float, 
 def cost_rows(
     name: str, sizes: Sequence[int], channels: int, limit: float, memory_gb: float, run: Run
 ) -> Iterator[Row]:
-    """Rows of one layer on grids. What exceeds a limit is not tried on larger ones."""
+    """Yields the rows of one layer on grids. What exceeds a limit is not tried on larger ones."""
     exceeded: Row | None = None
     for size in sizes:
         if exceeded is None:

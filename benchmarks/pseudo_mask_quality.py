@@ -1,4 +1,4 @@
-"""What each choice of the pseudo-masker brings, on photos with ground truth."""
+"""Measures what each choice of the pseudo-masker brings, on photos with ground truth."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -30,18 +30,18 @@ _COLUMNS = {
 
 
 def constant(cues: Cues) -> Tensor:
-    """No ranking at all."""
+    """Scores all masks the same."""
     return torch.full_like(cues.area, 0.5)
 
 
 def contrast_and_size(cues: Cues) -> Tensor:
-    """Contrast x sqrt(area) x (1 - sides / 4), with nothing else."""
+    """Scores by contrast x sqrt(area) x (1 - sides / 4), with nothing else."""
     product = cues.contrast.clamp(min=0) * cues.area.sqrt() * (1 - cues.border_sides / 4)
     return (product / 2).clamp(1e-6, 1)
 
 
 def with_survival(cues: Cues) -> Tensor:
-    """The default score times the root of the share of levels survived."""
+    """Multiplies the default score with a root of the share of levels that the mask survives."""
     return SegmentScore()(cues) * cues.survival ** (1 / 12)
 
 
@@ -76,7 +76,7 @@ CHOICES = (
 
 
 def measure(choice: Choice, photos: Photos, ground_truth: Path, batch_size: int) -> dict[str, Any]:
-    """Makes the masks of all photos by a choice, and scores them class-agnostically."""
+    """Makes the masks that a choice gives for all photos, and scores them class-agnostically."""
     settings = replace(load_preset("photos"), semantic=False, **choice.changes)
     keys, encode_ms = photos.encoded(settings)
     masker = PseudoMasker(photos.encoder, settings=settings, device=photos.device, score=choice.score)
@@ -95,7 +95,7 @@ def measure(choice: Choice, photos: Photos, ground_truth: Path, batch_size: int)
 
 
 def chosen(names: tuple[str, ...]) -> Iterator[Choice]:
-    """The choices asked for, all of them without."""
+    """Yields the choices whose name contains one of ``names``, all of them if there are none."""
     for choice in CHOICES:
         if not names or any(name in choice.name for name in names):
             yield choice

@@ -1,4 +1,4 @@
-"""Pseudo-masks of Online Agglomerative Pooling, TokenCut, MaskCut and Divide-and-Conquer, on the same tokens.
+"""Compares pseudo-masks of Online Agglomerative Pooling, TokenCut, MaskCut and Divide-and-Conquer on the same tokens.
 
 The paper's Table 1. Divide-and-Conquer is its merge step only: the divide step needs a trained detector.
 """
@@ -53,13 +53,13 @@ class Tokens(NamedTuple):
 
 
 def tokens_of(photos: Photos, size: int, center: str) -> list[Tokens]:
-    """Tokens of every photo at a size."""
+    """Returns the tokens of every photo at a size."""
     keys, _ = photos.encoded(replace(load_preset("photos"), size=size))
     return [Tokens(unit_keys(own, center), grid) for own, grid in zip(keys, photos.grids(size), strict=True)]
 
 
 def find_all(tokens: Sequence[Tokens], methods: Sequence[Method], run: Run) -> tuple[list[list[Tensor]], list[float]]:
-    """Masks of every method for every photo, and its mean milliseconds a photo. Methods take turns."""
+    """Returns the masks of every method for every photo, and its mean milliseconds per photo. Methods take turns."""
     masks: list[list[Tensor]] = [[] for _ in methods]
     seconds = [0.0] * len(methods)
     for photo in tokens:
@@ -76,7 +76,7 @@ def _keep(masks: list[Tensor], method: Method, tokens: Tokens) -> None:
 def quality_rows(
     masks: Sequence[Sequence[Tensor]], tokens: Sequence[Tokens], photos: Photos, truth: Path
 ) -> Iterator[Row]:
-    """A row for each algorithm and treatment of its masks."""
+    """Yields a row for each algorithm and treatment of its masks."""
     for method, found in zip(METHODS, masks, strict=True):
         for name, treat in TREATMENTS.items() if method.quality else ():
             annotations = [
@@ -88,8 +88,9 @@ def quality_rows(
 def time_rows(
     features: str, tokens: Sequence[Tokens], ms: Sequence[float], repeats: int, masks: Sequence[Sequence[Tensor]]
 ) -> Iterator[Row]:
-    """A row for each method and solver; ``same_masks`` is the share of photos for which its masks are those of the
-    first solver of its algorithm.
+    """Yields a row for each method and solver.
+
+    ``same_masks`` is the share of photos whose masks are those of the first solver of the algorithm.
     """
     first: dict[str, Sequence[Tensor]] = {}
     base = ms[[method.name for method in METHODS].index(BASELINE)]
@@ -114,7 +115,7 @@ def time_rows(
 
 
 def peak(number: int, tokens: Tokens) -> float | None:
-    """Peak memory of a method beyond its input, in MiB; in a process of its own."""
+    """Measures the peak memory of a method beyond its input, in MiB, in a process of its own."""
     found = in_fresh_process(_peak, number, tokens)
     if isinstance(found, Failed):
         raise click.ClickException(f"{METHODS[number].name}: memory could not be measured: {found.message}")
@@ -129,7 +130,7 @@ def _peak(number: int, tokens: Tokens) -> int | None:
 
 
 def large_tokens(photos: Photos, center: str, run: Run) -> Iterator[tuple[str, Tokens]]:
-    """What is timed at 56 x 56 tokens: a square of the first photo of the folder, and regions of 768 channels."""
+    """Yields the tokens timed at 56 x 56: a square of the first photo of the folder, and regions of 768 channels."""
     side = 8 if run.quick else 56
     whole = photos.arrays[0]
     short = min(whole.shape[:2])

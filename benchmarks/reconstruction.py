@@ -1,4 +1,4 @@
-"""How much of the node features survives a pooling layer: pool, unpool, mean squared error."""
+"""Measures how much of the node features survives a pooling layer: pool, unpool, mean squared error."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from benchmarks.gnn.autoencoder import Autoencoder, reconstruct
 from benchmarks.gnn.graph_sets import folds, load_graphs
-from benchmarks.gnn.pools import POOLS, Asked
+from benchmarks.gnn.pools import POOLS, PoolSpec
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from graphpool import grid_graph
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 class Task(NamedTuple):
-    """Graphs to learn from and to report, and how many make a batch."""
+    """Training and test graphs, and the number that makes a batch."""
 
     name: str
     training: Sequence[Data]
@@ -41,7 +41,7 @@ class Task(NamedTuple):
 
 
 def grids(count: int, side: int, seed: int) -> list[Data]:
-    """Generated scenes as grids of pixels, with their colours as features, in units of their deviation."""
+    """Returns generated scenes as grids of pixels, with standardised colours as features."""
     edges = grid_graph(side, side)
     colours = torch.stack([_pixels(make_scene(index, seed=seed).photo, side) for index in range(count)])
     colours = (colours - colours.mean((0, 1))) / colours.std((0, 1))
@@ -49,14 +49,14 @@ def grids(count: int, side: int, seed: int) -> list[Data]:
 
 
 def _pixels(photo: np.ndarray, side: int) -> torch.Tensor:
-    """Colours ``[side * side, 3]`` of a photo made small."""
+    """Resizes a photo and returns its colours, ``[side * side, 3]``."""
     pixels = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
     small = torch.nn.functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
     return small[0].flatten(1).T / 255
 
 
 def tasks(root: Path, seed: int, quick: bool) -> Iterator[Task]:
-    """PROTEINS (four fifths to learn from) and grids of 24 x 24 pixels."""
+    """Yields PROTEINS (four fifths for training) and grids of 24 x 24 pixels."""
     graphs = load_graphs("PROTEINS", root)
     fold = next(folds(graphs.labels, 5, seed))
     training = graphs.take(sorted(fold.training + fold.validation))
@@ -68,10 +68,10 @@ def tasks(root: Path, seed: int, quick: bool) -> Iterator[Task]:
 
 
 def error_row(task: Task, pool: str, asked: float | None, epochs: int, seeds: Sequence[int]) -> Row:
-    """Error of a layer over some seeds, or why there is none."""
+    """Returns the error of a layer over some seeds, or the reason why there is none."""
     row: Row = {"data": task.name, "pool": pool, "asked": asked, "reason": None}
     nodes = float(np.mean([graph.num_nodes for graph in task.training]))
-    make = partial(POOLS[pool].make, Asked(_CHANNELS, 0.5 if asked is None else asked, nodes, "mean"))
+    make = partial(POOLS[pool].make, PoolSpec(_CHANNELS, 0.5 if asked is None else asked, nodes, "mean"))
     found = []
     try:
         for seed in seeds:

@@ -1,4 +1,4 @@
-"""Results: a table on the terminal, and a JSON file that says how they came about."""
+"""Records results: a table on the terminal, and a JSON file that says where they come from."""
 
 import datetime
 import json
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Record:
-    """Rows of one benchmark, gathered while it runs."""
+    """Rows of one benchmark, collected while it runs."""
 
     benchmark: str
     run: Run
@@ -24,7 +24,7 @@ class Record:
     rows: list[Row] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
-        """Keeps a row, and says on the terminal (standard error) that it is there."""
+        """Keeps a row, and shows it on the terminal (standard error)."""
         self.rows.append(row)
         click.echo("  ".join([_text(value) for value in row.values() if value is not None][:6]), err=True)
 
@@ -48,7 +48,7 @@ class Record:
 
 
 def print_table(title: str, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
-    """Prints the given columns (key of the row: heading), numbers to the right."""
+    """Prints the given columns (key of the row: heading), numbers aligned to the right."""
     numeric = {key for key in columns if any(isinstance(row.get(key), int | float) for row in rows)}
     cells = [list(columns.values()), *([_text(row.get(key)) for key in columns] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -62,7 +62,7 @@ def print_table(title: str, rows: Sequence[Row], columns: Mapping[str, str]) -> 
 
 
 def _text(value: object) -> str:
-    """Three digits are all that a timing has."""
+    """Formats a cell; a timing has no more than three significant digits."""
     if value is None:
         return "-"
     if isinstance(value, float):

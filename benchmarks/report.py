@@ -11,7 +11,7 @@ from benchmarks.report_tables import TABLES
 
 
 def render_table(table: Table | Pivot, rows: Sequence[Row]) -> str | None:
-    """A Markdown table; ``None`` if it has no lines."""
+    """Returns a Markdown table; ``None`` if it has no lines."""
     kept = [row for row in rows if table.keep(row)]
     if not kept:
         return None
@@ -28,13 +28,13 @@ def render_table(table: Table | Pivot, rows: Sequence[Row]) -> str | None:
 
 
 def markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table of cells."""
+    """Returns a Markdown table of cells."""
     rows = [titles, ["---"] * len(titles), *([cell.replace("|", "/") for cell in line] for line in lines)]
     return "\n".join("|" + "|".join(row) + "|" if row[0] == "---" else "| " + " | ".join(row) + " |" for row in rows)
 
 
 def render_result(result: Row) -> str:
-    """Command, circumstances and tables of one stored result."""
+    """Returns command, circumstances and tables of one stored result."""
     machine, versions = result["machine"], result["versions"]
     where = machine["gpu"] if result["device"] == "cuda" else machine["cpu"]
     memory = f"{machine['memory_gb']:.0f} GB"
@@ -49,9 +49,9 @@ def render_result(result: Row) -> str:
 
 
 def render_page(template: str, results: Path, figures: str) -> str:
-    """The template with every line ``{{name}}`` replaced by the result of that name, and its figure if it has one.
+    """Replaces every line ``{{name}}`` of the template by the result of that name, and its figure if it has one.
 
-    What has not been measured yet says so.
+    A result that is missing is replaced by a note.
     """
     lines = []
     for line in template.splitlines():

@@ -1,4 +1,4 @@
-"""What a table of the documentation is made of."""
+"""Building blocks of the tables of the documentation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ Row = dict[str, Any]
 
 
 class Column(NamedTuple):
-    """A column of a table: its title, and what it shows of a row."""
+    """A column of a table: its title, and how it shows a row."""
 
     title: str
     show: Callable[[Row], str]
@@ -21,9 +21,7 @@ class Table(NamedTuple):
 
 
 class Pivot(NamedTuple):
-    """A table of some rows of a result with one line for each value of ``line`` and one column for each of ``column``;
-    left out where there are none.
-    """
+    """A table with a line for each value of ``line`` and a column for each of ``column``; left out if it is empty."""
 
     keep: Callable[[Row], bool]
     title: str
@@ -56,5 +54,5 @@ def percent(key: str) -> Callable[[Row], str]:
 
 
 def of_table(name: str) -> Callable[[Row], bool]:
-    """Keeps the rows of a table of its result."""
+    """Keeps the rows of one table of a result."""
     return lambda row: bool(row["table"] == name)

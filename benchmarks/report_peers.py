@@ -1,4 +1,4 @@
-"""The tables of the comparisons with others: pseudo-masks, graphs, scaling, ablations."""
+"""Defines the tables of the comparisons with others: pseudo-masks, graphs, scaling, ablations."""
 
 from collections.abc import Sequence
 
@@ -12,26 +12,26 @@ _COCO = [
 
 
 def accuracy(row: Row) -> str:
-    """Accuracy, its deviation and the fraction of the nodes that the first layer keeps; or why there is none."""
+    """Shows accuracy, its deviation and the fraction of nodes that the first layer keeps; a dash if there is none."""
     if row["reason"] is not None:
         return "–"
     return f"{row['accuracy']:.1f} ± {row['deviation']:.1f} ({100 * row['kept_first']:.0f} %)"
 
 
 def pooling(row: Row) -> str:
-    """A layer, and the fraction of the nodes that it is made to keep."""
+    """Shows a layer, and the fraction of the nodes that it is made to keep."""
     return str(row["pool"]) if row["asked"] is None else f"{row['pool']}, made to keep {100 * row['asked']:.0f} %"
 
 
 def error(row: Row) -> str:
-    """Error of a reconstruction, its deviation and the fraction of the nodes that were left."""
+    """Shows the error of a reconstruction, its deviation and the fraction of the nodes that were left."""
     if row["reason"] is not None:
         return "–"
     return f"{row['error']:.3f} ± {row['deviation']:.3f} ({100 * row['kept']:.0f} %)"
 
 
 def tokens(row: Row) -> str:
-    """On how many tokens something is timed."""
+    """Shows the number of tokens and channels that something is timed on."""
     photos = "" if row["photos"] == 1 else f", mean of {row['photos']}"
     return f"{row['features']}{photos}: {row['tokens']:,} x {row['channels']}"
 

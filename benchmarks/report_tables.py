@@ -1,4 +1,4 @@
-"""The tables of every benchmark."""
+"""Defines the tables of every benchmark."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from benchmarks.report_peers import PEER_TABLES
 
 
 def spent(row: Row) -> str:
-    """Time and memory of a layer, or why there are none."""
+    """Shows time and memory of a layer, or why there are none."""
     if row["reason"] is not None:
         return row["reason"]
     return f"{number('forward_ms')(row)} + {number('backward_ms')(row)} ms, {number('peak_mib')(row)} MiB"
 
 
 def stage(row: Row) -> str:
-    """A stage of a training step; of the whole step also what it was."""
+    """Shows a stage of a training step; for the whole step also its batch."""
     if row["stage"] != "whole step":
         return str(row["stage"])
     photos = "1 photo" if row["batch_size"] == 1 else f"{row['batch_size']} photos"

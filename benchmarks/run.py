@@ -1,4 +1,4 @@
-"""The options that every benchmark command takes."""
+"""Defines the options that every benchmark command takes."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from benchmarks.figure import require_matplotlib
 
 @dataclass(frozen=True)
 class Run:
-    """How to run a benchmark, and where to leave its results."""
+    """Options of a benchmark run: threads, repeats, seed, device, and the files of its results."""
 
     command: str
     threads: int
@@ -46,7 +46,7 @@ _OPTIONS = (
 
 
 def benchmark_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options above, as a :class:`Run` in its first argument."""
+    """Adds the options above to a command, which gets them as a :class:`Run` in its first argument."""
 
     @functools.wraps(command)
     def with_run(
@@ -77,7 +77,7 @@ def benchmark_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def command_line(context: click.Context) -> str:
-    """The command as one would type it, without the folders of this machine."""
+    """Returns the command as one would type it, without the folders of this machine."""
     words = [f"python -m benchmarks.{(context.command.name or '').replace('-', '_')}"]
     for option in context.command.params:
         value = context.params.get(option.name or "")

@@ -1,4 +1,4 @@
-"""How long calls take: the median of repetitions that take turns."""
+"""Measures how long calls take: the median of repetitions that take turns."""
 
 import statistics
 import time
@@ -26,7 +26,7 @@ class Timing:
 
 
 def stopwatch(call: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, the device's work included."""
+    """Returns the seconds of one call, the device's work included."""
     _synchronize(device)
     start = time.perf_counter()
     call()
@@ -35,8 +35,7 @@ def stopwatch(call: Callable[[], object], device: torch.device) -> float:
 
 
 def measure(calls: Mapping[str, Callable[[], object]], device: torch.device, repeats: int = 7) -> dict[str, Timing]:
-    """Times several calls, one after the other in every repetition, so that a machine that is slower for a while is so
-    for all of them and ratios hold.
+    """Times several calls in turns, so that a machine that is slower for a while is so for all of them and ratios hold.
 
     A first round warms up. Then every call is measured ``repeats`` times: more (up to ten times as many) if they take
     less than 0.1 s in total, three times if one takes longer than 3 s, and if it takes longer than 15 s its warm-up is

@@ -1,4 +1,4 @@
-"""Where the time and the memory of a training step go: ``python -m benchmarks.train_cost``."""
+"""Measures time and memory of the stages of a training step: ``python -m benchmarks.train_cost``."""
 
 import os
 import statistics
@@ -38,13 +38,13 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One step.
+    """Measurements of one step.
 
     Attributes:
-        seconds: of the whole step.
+        seconds: seconds of the whole step.
         stages: seconds of each stage, summed over the step.
-        peak: bytes of each stage, see :class:`~segmentation.base.device.StageCosts`.
-        segments: that the teacher found in a photo.
+        peak: peak memory of each stage in bytes, see :class:`~segmentation.base.device.StageCosts`.
+        segments: number of segments that the teacher found per photo.
     """
 
     seconds: float
@@ -54,7 +54,7 @@ class Measured:
 
 
 def measured_steps(settings: TrainSettings, device: torch.device, steps: int) -> Iterator[Measured]:
-    """The steps that follow on the warm-up; their photos are read and cut in between, outside of the measurement."""
+    """Yields the steps after the warm-up; their photos are read and cropped in between, outside of the measurement."""
     parts = TrainStep(first_student(settings), settings, Processes(device))
     for number, samples in enumerate(islice(TrainBatches(settings).starting_at(0), WARM_UP + steps)):
         measured = measured_step(parts, samples, number)
@@ -63,7 +63,7 @@ def measured_steps(settings: TrainSettings, device: torch.device, steps: int) ->
 
 
 def measured_step(parts: TrainStep, samples: Sequence[Sample], number: int) -> Measured:
-    """Learns from a batch."""
+    """Learns from a batch and returns what it cost."""
     device = parts.processes.device
     parts.costs = StageCosts(device)
     reports: list[StepReport] = []
@@ -72,12 +72,12 @@ def measured_step(parts: TrainStep, samples: Sequence[Sample], number: int) -> M
 
 
 def rows_of(steps: Sequence[Measured], batch_size: int, load: float) -> list[Row]:
-    """Medians of every stage, of what lies between them, and of the whole step; the highest peaks.
+    """Returns medians of every stage, of the time between them, and of the whole step, with the highest peaks.
 
     Args:
-        steps: at least one.
-        batch_size: photos of each.
-        load: of the machine before them, in processes.
+        steps: at least one step.
+        batch_size: photos of each step.
+        load: load of the machine before them, in processes.
     """
     whole = statistics.median(step.seconds for step in steps)
     seconds = {stage: statistics.median(step.stages[stage] for step in steps) for stage in steps[0].stages}

@@ -1,4 +1,4 @@
-"""A network that has to give back what it was given, through a pooling layer."""
+"""A network that reconstructs node features through a pooling layer."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,15 +13,14 @@ from benchmarks.gnn.training import batches_of
 
 
 class Autoencoder(nn.Module):
-    """What a node is, a pooling layer, a convolution of what is left, the way back, a convolution, what a node was.
+    """Encodes nodes, pools, convolves the pooled graph, unpools, convolves, and decodes nodes.
 
-    Nodes are taken apart and put together by a layer of their own, and convolutions add to what is there, so that
-    without pooling nothing need be lost: what is lost is lost by pooling. The second convolution lets nodes that were
-    dropped learn from their neighbours.
+    Encoder and decoder see one node at a time, and convolutions are residual, so that without pooling nothing need be
+    lost: what is lost is lost by pooling. The second convolution lets dropped nodes learn from their neighbours.
 
     Args:
-        in_channels: of the node features.
-        channels: of the hidden ones.
+        in_channels: number of node features.
+        channels: number of hidden features.
         make_pool: makes the pooling layer.
     """
 
@@ -34,7 +33,7 @@ class Autoencoder(nn.Module):
         self.last = nn.Linear(channels, in_channels)
 
     def forward(self, data: Batch) -> tuple[Tensor, Tensor, int]:
-        """Reconstructed features, what the pooling layer adds to the loss, and how many nodes it left."""
+        """Returns reconstructed features, the loss of the pooling layer, and the number of nodes it left."""
         x = self.norms[0](self.first(data.x)).relu()
         coarse = self.pool(x, data.edge_index, None, data.batch)
         left = self._convolve(0, coarse.x, coarse.edge_index, coarse.edge_weight)
@@ -61,13 +60,13 @@ def reconstruct(
     """Trains by the mean squared error of the node features.
 
     Args:
-        network: to train.
+        network: network to train.
         training: graphs to learn from.
         test: graphs to report.
-        epochs: how many.
-        lr: of Adam.
-        seed: of the order of the graphs.
-        batch_size: in graphs.
+        epochs: number of epochs.
+        lr: learning rate of Adam.
+        seed: seed of the order of the graphs.
+        batch_size: graphs per batch.
         matched: fraction of the nodes that a layer with a threshold is to keep.
 
     Returns:

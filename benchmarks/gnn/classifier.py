@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GCNConv, global_add_pool, global_max_pool, global_mean_pool
 
-from benchmarks.gnn.coarse import Coarse
+from benchmarks.gnn.pools import Coarse
 
 READOUTS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "sum": global_add_pool,
@@ -27,15 +27,14 @@ class Classified(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Three graph convolutions (GCN, batch norm, ReLU) with a pooling layer after each of the first two, a readout of
-    what is left and a linear layer.
+    """Three graph convolutions (GCN, batch norm, ReLU), pooling after the first two, a readout and a linear layer.
 
     Args:
-        in_channels: of the graphs' features.
-        channels: of the hidden ones.
-        classes: how many.
+        in_channels: number of node features.
+        channels: number of hidden features.
+        classes: number of classes.
         make_pool: makes a pooling layer.
-        readout: of :data:`READOUTS`.
+        readout: one of :data:`READOUTS`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What an epoch of training costs with each pooling layer."""
+"""Measures an epoch of training with each pooling layer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,13 +20,13 @@ Make = Callable[[], Callable[[], Classifier]]
 
 
 def cost_rows(graphs: GraphSet, makers: Mapping[str, Make], budget: Budget, run: Run) -> Iterator[Row]:
-    """Time of an epoch over all graphs, layers taking turns, and peak memory of one in a process of its own.
+    """Yields the time of an epoch over all graphs, layers taking turns, and its peak memory in a process of its own.
 
     Args:
-        graphs: to learn from.
-        makers: for each layer what makes the maker of its networks, or raises ImportError.
-        budget: of the training.
-        run: how to measure.
+        graphs: graphs to learn from.
+        makers: for each layer, a function that returns the maker of its networks, or raises ImportError.
+        budget: settings of the training.
+        run: options of the benchmark.
     """
     batches = list(batches_of(graphs.graphs, budget.batch_size))
     epochs: dict[str, Callable[[], None]] = {}
@@ -53,7 +53,7 @@ def cost_rows(graphs: GraphSet, makers: Mapping[str, Make], budget: Budget, run:
 
 
 def epoch_of(network: Classifier, batches: Sequence[Batch], budget: Budget) -> Callable[[], None]:
-    """A call that trains a network for one epoch."""
+    """Returns a call that trains a network for one epoch."""
     optimizer = torch.optim.Adam(network.parameters(), lr=budget.lr)
     return lambda: learn(network, optimizer, iter(batches))
 

@@ -1,4 +1,4 @@
-"""The graph sets that are classified, and their division into folds."""
+"""Loads the graph sets that are classified, and divides them into folds."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,21 +26,21 @@ class GraphSet(NamedTuple):
 
     @property
     def labels(self) -> np.ndarray:
-        """Class of each graph."""
+        """Returns the class of each graph."""
         return np.array([int(graph.y) for graph in self.graphs])
 
     @property
     def mean_nodes(self) -> float:
-        """Nodes of an average graph."""
+        """Returns the number of nodes of an average graph."""
         return float(np.mean([graph.num_nodes for graph in self.graphs]))
 
     def take(self, index: Sequence[int]) -> list[Data]:
-        """Some of the graphs."""
+        """Returns the graphs at these indices."""
         return [self.graphs[place] for place in index]
 
 
 class Fold(NamedTuple):
-    """Places of graphs to learn from, to choose the epoch by, and to report."""
+    """Indices of training, validation and test graphs."""
 
     training: list[int]
     validation: list[int]
@@ -48,7 +48,8 @@ class Fold(NamedTuple):
 
 
 def load_graphs(name: str, root: Path) -> GraphSet:
-    """A TU data set from ``root/NAME/raw``, which may be read-only, or downloaded to ``root`` if it is not there.
+    """Loads a TU data set from ``root/NAME/raw``, which may be read-only, or downloads it to ``root``.
+
     Graphs without node labels get their degrees as features.
     """
     raw = root / name / "raw"
@@ -71,7 +72,7 @@ def load_graphs(name: str, root: Path) -> GraphSet:
 
 
 def folds(labels: np.ndarray, count: int, seed: int) -> Iterator[Fold]:
-    """Stratified folds: each is the test set once, and the one after it is the validation set then."""
+    """Returns stratified folds: each is the test set once, and the one after it is the validation set then."""
     generator = torch.Generator().manual_seed(seed)
     part = np.empty(len(labels), dtype=np.int64)
     dealt = 0

@@ -11,9 +11,10 @@ from graphpool import connected_components
 
 
 def match_kept_fraction(network: nn.Module, layers: Sequence[nn.Module], batches: Sequence[Batch], kept: float) -> None:
-    """Sets the threshold of every merging layer, in the order in which they are passed, so that about a fraction
-    ``kept`` of the nodes of its input are left. What is left depends on the features, so it is to be done again as
-    the network learns.
+    """Sets the threshold of every merging layer so that about a fraction ``kept`` of its input's nodes are left.
+
+    Layers are set in the order in which they are passed. What is left depends on the features, so this has to be done
+    again as the network learns.
     """
     was_training = network.training
     network.eval()
@@ -26,11 +27,11 @@ def match_kept_fraction(network: nn.Module, layers: Sequence[nn.Module], batches
 
 
 def threshold_for(kept: float, graphs: Sequence[tuple[Tensor, Tensor, int]]) -> float:
-    """By bisection among the scores: the threshold that leaves a fraction of the nodes closest to ``kept``.
+    """Returns the threshold that leaves a fraction of the nodes closest to ``kept``, by bisection among the scores.
 
     Args:
         kept: fraction in (0, 1].
-        graphs: scores ``[E]``, edges ``[2, E]`` and number of nodes of each.
+        graphs: scores ``[E]``, edges ``[2, E]`` and number of nodes of each graph.
     """
 
     def left(threshold: float) -> float:
@@ -55,7 +56,7 @@ def threshold_for(kept: float, graphs: Sequence[tuple[Tensor, Tensor, int]]) -> 
 def _inputs_of(
     layer: Merging, network: Callable[..., object], batches: Sequence[Batch]
 ) -> list[tuple[Tensor, Tensor, int]]:
-    """Scores, edges and number of nodes of what reaches a layer."""
+    """Returns scores, edges and number of nodes of the graphs that reach a layer."""
     seen: list[tuple[Tensor, Tensor, int]] = []
 
     def look(module: nn.Module, arguments: tuple[Tensor, Tensor, Tensor | None, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Whether one layer is better than another, over folds and over data sets."""
+"""Tests whether one layer is better than another, over folds and over data sets."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,13 @@ from scipy.stats import rankdata, t
 
 
 def corrected_p(one: Sequence[float], other: Sequence[float], test_share: float) -> float:
-    r"""Two-sided p of a paired t-test whose variance is corrected for training sets that overlap (Nadeau and Bengio,
-    Machine Learning 2003): :math:`t = \bar d / \sqrt{(1 / n + share) s^2}`.
+    r"""Returns the two-sided p of a paired t-test, corrected for overlapping training sets.
+
+    :math:`t = \bar d / \sqrt{(1 / n + share) s^2}` (Nadeau and Bengio, Machine Learning 2003).
 
     Args:
         one: scores of one layer on every fold of every seed.
-        other: those of the other on the same.
+        other: scores of the other layer on the same folds.
         test_share: test graphs for each training graph.
     """
     difference = np.subtract(one, other)
@@ -24,11 +25,12 @@ def corrected_p(one: Sequence[float], other: Sequence[float], test_share: float)
 
 
 def mean_ranks(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Rank of each layer on each data set, 1 for the best score, equal ones sharing their ranks; averaged over the
-    data sets. Layers without a score on one of them are left out.
+    """Returns each layer's rank, 1 for the best score, averaged over the data sets; equal scores share their ranks.
+
+    Layers without a score on one of the data sets are left out.
 
     Args:
-        scores: of each layer on each data set, ``scores[data set][layer]``.
+        scores: score of each layer on each data set, ``scores[data set][layer]``.
     """
     sets = list(scores.values())
     layers = [name for name in sets[0] if all(name in own for own in sets)] if sets else []

@@ -1,4 +1,4 @@
-"""How every network is trained: the same budget, the same choice of the epoch that counts."""
+"""Trains every network in the same way: the same budget, the same choice of the epoch that counts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _LOOKED_AT = 4  # batches that thresholds are found on
 
 @dataclass(frozen=True)
 class Budget:
-    """What every network gets.
+    """Settings of the training that every network gets.
 
     Attributes:
-        epochs: how many; the one of the best validation accuracy counts (of equal ones, of the lowest loss).
-        batch_size: in graphs.
-        lr: of Adam.
-        channels: of the hidden features.
-        readout: of the network.
+        epochs: number of epochs; the one of the best validation accuracy counts (of equal ones, of the lowest loss).
+        batch_size: graphs per batch.
+        lr: learning rate of Adam.
+        channels: number of hidden features.
+        readout: readout of the network.
     """
 
     epochs: int = 30
@@ -36,7 +36,7 @@ class Budget:
 
 
 class Scores(NamedTuple):
-    """Of a network on some graphs: accuracy, mean loss, and fraction of the nodes left after each pooling layer."""
+    """Accuracy, mean loss, and fraction of the nodes left after each pooling layer."""
 
     accuracy: float
     loss: float
@@ -44,14 +44,14 @@ class Scores(NamedTuple):
 
 
 def batches_of(graphs: Sequence[Data], size: int, *, generator: torch.Generator | None = None) -> Iterator[Batch]:
-    """The graphs in batches, in random order if there is a generator."""
+    """Yields the graphs in batches, in random order if there is a generator."""
     order = list(range(len(graphs))) if generator is None else torch.randperm(len(graphs), generator=generator).tolist()
     for start in range(0, len(order), size):
         yield Batch.from_data_list([graphs[place] for place in order[start : start + size]])
 
 
 def evaluate(network: Classifier, batches: Sequence[Batch]) -> Scores:
-    """Scores over all batches."""
+    """Returns the scores over all batches."""
     network.eval()
     right, loss, count = 0, 0.0, 0
     nodes: list[list[int]] = []
@@ -67,7 +67,7 @@ def evaluate(network: Classifier, batches: Sequence[Batch]) -> Scores:
 
 
 def learn(network: Classifier, optimizer: torch.optim.Optimizer, batches: Iterator[Batch]) -> None:
-    """One epoch."""
+    """Trains for one epoch."""
     network.train()
     for batch in batches:
         if batch.num_graphs == 1:
@@ -91,11 +91,10 @@ def train_fold(
 
     Args:
         graphs: the whole set.
-        fold: its parts.
+        fold: indices of its training, validation and test graphs.
         make: makes the network.
-        budget: of the training.
-        seed: of the weights and of the order of the graphs.
-        matched: fraction of the nodes that layers with a threshold are to keep; it is found anew before every epoch.
+        budget: settings of the training.
+        seed: seed of the weights and of the order of the graphs.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What else makes masks of tokens without labels, in implementations of our own.
+"""Other methods that make masks from tokens without labels, in implementations of our own.
 
 Each takes unit tokens ``[N, channels]`` and the rows and columns of their grid, and returns masks over that grid,
 ``[S, rows, columns]``. Each has the solver that its authors use, and the fastest one we know that gives the same masks.

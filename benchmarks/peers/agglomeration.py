@@ -27,9 +27,7 @@ class _Cluster:
 
 
 def by_scan(tokens: Tensor, grid: tuple[int, int], thresholds: Sequence[float]) -> Iterator[Labels]:
-    """As the authors do it: a mask for every cluster, a product for every pair, and all pairs looked through for the
-    most similar one, again after every merge.
-    """
+    """Merges as the authors do: a mask per cluster, a product per pair, and a scan of all pairs for each merge."""
     clusters = {
         index: _Cluster(token, token, np.arange(len(tokens)).reshape(grid) == index, set())
         for index, token in enumerate(tokens)
@@ -62,7 +60,7 @@ def by_scan(tokens: Tensor, grid: tuple[int, int], thresholds: Sequence[float]) 
 
 
 def by_heap(tokens: Tensor, grid: tuple[int, int], thresholds: Sequence[float]) -> Iterator[Labels]:
-    """The same merges from a heap, in which pairs of clusters that are gone stay until they surface."""
+    """Does the same merges from a heap, in which pairs of clusters that are gone stay until they surface."""
     pairs = _neighbouring(grid)
     count = len(tokens)
     total = np.zeros((max(2 * count - 1, 1), tokens.size(1)), dtype=np.float32)
@@ -107,7 +105,7 @@ SOLVERS: dict[str, Callable[[Tensor, tuple[int, int], Sequence[float]], Iterator
 
 
 def _neighbouring(grid: tuple[int, int]) -> list[tuple[int, int]]:
-    """Pairs of tokens beside or above each other, each once."""
+    """Returns pairs of tokens beside or above each other, each once."""
     edges = grid_graph(*grid)
     return [(one, other) for one, other in edges.T.tolist() if one < other]
 

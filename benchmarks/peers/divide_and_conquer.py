@@ -20,14 +20,14 @@ def divide_and_conquer(
     min_area: int = 4,
     solver: str = "scan",
 ) -> Bool[Tensor, "clusters rows columns"]:
-    """The clusters of a photo at all thresholds, finest first, near-duplicates of finer ones left out.
+    """Returns the clusters of a photo at all thresholds, finest first, without near-duplicates of finer ones.
 
     The divide step, which proposes where to merge, needs a trained detector and is not here: the whole photo is merged.
 
     Args:
-        tokens: unit length, row by row.
+        tokens: unit tokens, row by row.
         grid: rows and columns.
-        thresholds: falling; at each, neighbours merge while the most similar two reach it.
+        thresholds: falling thresholds; at each, neighbours merge while the most similar two reach it.
         min_area: smallest mask, in tokens.
         solver: ``"scan"`` or ``"heap"``.
     """
@@ -36,13 +36,13 @@ def divide_and_conquer(
 
 
 def _masks(labels: np.ndarray, min_area: int) -> Tensor:
-    """Masks ``[S, N]`` of the clusters that are large enough."""
+    """Returns masks ``[S, N]`` of the clusters that are large enough."""
     index, area = np.unique(labels, return_counts=True)
     return torch.from_numpy(labels == index[area >= min_area, None])
 
 
 def _distinct(masks: Tensor) -> Tensor:
-    """Masks whose IoU with every one kept before is at most 0.9."""
+    """Drops masks whose IoU with one kept before is above 0.9."""
     flat = masks.float()
     area, common = flat.sum(1), flat @ flat.T
     near = (common > _MAX_OVERLAP * (area + area.unsqueeze(1) - common)).numpy()

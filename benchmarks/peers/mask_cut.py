@@ -19,17 +19,17 @@ def mask_cut(
     rounds: int = 3,
     solver: str = "eigh",
 ) -> Bool[Tensor, "objects rows columns"]:
-    """The objects of a photo, without the conditional random field that may follow.
+    """Finds the objects of a photo, without the conditional random field that may follow.
 
-    In each round, the tokens of the objects so far are like nothing any more. From the second round on an object that
-    repeats the one before, or is tiny, is dropped; nothing is painted then, so later rounds would find it again.
+    In each round, the tokens of the objects found so far have no affinity any more. From the second round on an object
+    that repeats the one before, or is tiny, is dropped; nothing is painted then, so later rounds would find it again.
 
     Args:
-        tokens: unit length, row by row.
+        tokens: unit tokens, row by row.
         grid: rows and columns.
-        tau: tokens whose cosine is larger are alike.
-        rounds: how many cuts.
-        solver: of :data:`~benchmarks.peers.eigenvector.SOLVERS`.
+        tau: cosine above which tokens are alike.
+        rounds: number of cuts.
+        solver: one of :data:`~benchmarks.peers.normalized_cut.SOLVERS`.
     """
     pairs = alike(tokens, tau)
     objects: list[Mask] = []
@@ -44,7 +44,7 @@ def mask_cut(
 
 
 def _foreground(vector: np.ndarray, grid: tuple[int, int]) -> Mask:
-    """The side of the token that stands out most; the other side if that one has three corners of the photo.
+    """Returns the side of the token that stands out most; the other side if that one has three corners of the photo.
 
     The sign of an eigenvector is arbitrary. Asking for the corners first, and for the token only otherwise, would make
     the object depend on it.

@@ -11,16 +11,16 @@ from benchmarks.peers.normalized_cut import alike, cut_vector, part_around, seed
 def token_cut(
     tokens: Float[Tensor, "tokens channels"], grid: tuple[int, int], *, tau: float = 0.2, solver: str = "eigh"
 ) -> Bool[Tensor, "1 rows columns"]:
-    """The object of a photo.
+    """Finds the object of a photo.
 
     The cut is at the mean of the eigenvector; the object is on the side of its largest absolute value, the part of it
-    that holds that token.
+    that contains that token.
 
     Args:
-        tokens: unit length, row by row.
+        tokens: unit tokens, row by row.
         grid: rows and columns.
-        tau: tokens whose cosine is larger are alike.
-        solver: of :data:`~benchmarks.peers.eigenvector.SOLVERS`.
+        tau: cosine above which tokens are alike.
+        solver: one of :data:`~benchmarks.peers.normalized_cut.SOLVERS`.
     """
     vector = cut_vector(alike(tokens, tau), solver)
     seed = seed_of(np.abs(vector))

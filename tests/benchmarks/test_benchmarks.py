@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,10 @@ def test_train_cost_refuses_unknown_settings() -> None:
     assert "decoder.layers" in outcome.output
 
 
-def test_evaluation_cost(tmp_path: Path) -> None:
+def test_evaluation_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = multiprocessing.get_context("forkserver")  # whose processes have the libraries
+    monkeypatch.setattr("benchmarks.evaluation_cost.CONTEXT", loaded)
+    monkeypatch.setattr("benchmarks.generated_masks.SHAPES", 12)
     rows = run(evaluation_cost, tmp_path)["rows"]
     instances = {row["contender"]: row for row in rows if row["task"] == "instance"}
     assert set(instances) >= {"pycocotools", "ours, 1 process", "ours, 2 processes"}

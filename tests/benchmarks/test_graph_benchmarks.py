@@ -15,7 +15,7 @@ from benchmarks.gnn.autoencoder import Autoencoder
 from benchmarks.gnn.classifier import READOUTS, Classifier
 from benchmarks.gnn.graph_sets import folds
 from benchmarks.gnn.kept_fraction import match_kept_fraction, threshold_for
-from benchmarks.gnn.pools import POOLS, Asked
+from benchmarks.gnn.pools import POOLS, PoolSpec
 from benchmarks.gnn.significance import corrected_p, mean_ranks
 from benchmarks.gnn.training import batches_of, evaluate, learn
 from benchmarks.graph_classification import graph_classification, rank_rows
@@ -24,12 +24,12 @@ from graphpool import grid_graph
 
 # PyG's ASAPooling goes through sparse CSR, about which torch warns
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse")
-ASKED = Asked(channels=8, kept=0.5, nodes=12)
+SPEC = PoolSpec(channels=8, kept=0.5, nodes=12)
 
 
 def pool_named(name: str) -> nn.Module:
     try:
-        return POOLS[name].make(ASKED)
+        return POOLS[name].make(SPEC)
     except ImportError as error:
         pytest.skip(str(error))  # says what it needs
 
@@ -97,7 +97,7 @@ def test_layers_pool_and_lift(name: str) -> None:
 @pytest.mark.parametrize("readout", READOUTS)
 def test_a_classifier_learns(readout: str) -> None:
     graphs = pictures(80)
-    network = Classifier(4, 16, 2, lambda: POOLS["AgglomerativePool"].make(ASKED), readout)
+    network = Classifier(4, 16, 2, lambda: POOLS["AgglomerativePool"].make(SPEC), readout)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     for _ in range(10):
         learn(network, optimizer, batches_of(graphs, 16))
@@ -118,7 +118,7 @@ def test_the_threshold_that_keeps_a_fraction() -> None:
 @pytest.mark.parametrize("name", [name for name, entry in POOLS.items() if entry.threshold])
 def test_layers_with_a_threshold_keep_what_they_are_told(name: str) -> None:
     batches = list(batches_of(pictures(40), 40))
-    network = Classifier(4, 16, 2, lambda: POOLS[name].make(ASKED._replace(channels=16)))
+    network = Classifier(4, 16, 2, lambda: POOLS[name].make(SPEC._replace(channels=16)))
     for kept in (0.3, 0.6):
         match_kept_fraction(network.train(), list(network.pools), batches, kept)
         assert network.training
@@ -198,7 +198,7 @@ def test_reconstruction(tmp_path: Path, root: Path) -> None:
 
 def test_an_autoencoder_sees_nothing_but_what_was_pooled() -> None:
     batch = Batch.from_data_list(pictures(2))
-    network = Autoencoder(4, 8, lambda: POOLS["TopK"].make(ASKED)).eval()
+    network = Autoencoder(4, 8, lambda: POOLS["TopK"].make(SPEC)).eval()
     before, _, left = network(batch)
     assert left == 12
     with torch.no_grad():

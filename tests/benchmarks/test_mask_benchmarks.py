@@ -8,16 +8,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import train_processes
-from benchmarks.ablation_figure import coloured
 from benchmarks.ablation_training import Variant, trained_row
-from benchmarks.ablations import ablations
+from benchmarks.ablations import ablations, coloured
 from benchmarks.mask_methods import FIVE, METHODS, oap
 from benchmarks.mask_treatments import TREATMENTS
 from benchmarks.pseudo_masks import pseudo_masks
 from benchmarks.run import Run
-from benchmarks.scaling import scaling
-from benchmarks.train_processes import images_per_second
+from benchmarks.scaling import images_per_second, scaling
 from segmentation.evaluation import scene_exam
 
 
@@ -111,7 +108,7 @@ def test_scaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / "log.jsonl").write_text("".join(json.dumps({"images_per_second": each}) + "\n" for each in speeds))
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(train_processes.subprocess, "run", trained)
+    monkeypatch.setattr("benchmarks.scaling.subprocess.run", trained)
     monkeypatch.setattr("benchmarks.record.commit", lambda: None)  # which asks git in a process
     figure = tmp_path / "figure.png"
     rows = run(scaling, tmp_path, "--plot", str(figure))

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.inputs import region_features
-from benchmarks.peers import agglomeration, divide_and_conquer, eigenvector, mask_cut, token_cut
+from benchmarks.peers import agglomeration, divide_and_conquer, mask_cut, normalized_cut, token_cut
 from benchmarks.peers.normalized_cut import seed_of
 from tests.oracles import peers as literal
 
-SPECTRAL = sorted(eigenvector.SOLVERS)
+SPECTRAL = sorted(normalized_cut.SOLVERS)
 GREEDY = sorted(agglomeration.SOLVERS)
 THRESHOLDS = (0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
