@@ -43,7 +43,7 @@ Scores = dict[str, float | None]
 
 def ours(folder: Path, workers: int) -> Scores:
     """Scores masks and boxes with this package, from files to numbers."""
-    scores = evaluate_instances(folder / TRUTH, folder / FOUND, workers=workers)
+    scores = evaluate_instances(folder / TRUTH, folder / FOUND, engine="own", workers=workers)
     return {name: scores.mask[name] for name in NUMBERS}
 
 

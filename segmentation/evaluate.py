@@ -39,9 +39,9 @@ def evaluate() -> None:
 @click.option(
     "--engine",
     type=click.Choice(COCO_ENGINES),
-    default="own",
+    default="auto",
     show_default=True,
-    help="What computes the twelve numbers: this package, or a library to check it.",
+    help="What computes the twelve numbers: a library, or this package. auto: pycocotools where it takes seconds.",
 )
 @mapping_options(unmatched=False)
 @add_options(*report_options, *table_options)
@@ -51,6 +51,8 @@ def instance(**given: Any) -> None:
     Predictions are a list of COCO results, a COCO-format file such as instances.json of segmentation.pseudo_masks, or
     an output folder of segmentation.predict.
     """
+    if given["engine"] == "auto" and (given["bootstrap"] or given["compare"]):
+        given["engine"] = "own"  # only its counts can be resampled
     _score("instance", given, "class_agnostic", "kind", "engine")
 
 

@@ -12,8 +12,7 @@ from segmentation.evaluation.flow import (
     print_and_write,
     scores_with_data_set,
 )
-from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.evaluation.metrics.mapping import MOST
+from segmentation.evaluation.metrics.mapping import MAX_CLUSTERS, FitPlan, FittedMapping
 from segmentation.evaluation.metrics.panoptic_maps import PhotoSegments, count_cluster_pixels
 from segmentation.evaluation.metrics.parallel import choose_workers
 from segmentation.evaluation.metrics.predicted_maps import find_label_maps, read_predicted_panoptic
@@ -73,7 +72,7 @@ def _fit_mapping(request: Request, truths: dict[str, Any], predictions: Path) ->
         semantic: SemanticTruth = truths["semantic"]
         maps = find_label_maps(predictions, [photo.name for photo in semantic.photos], semantic.key)
         photo_maps = [PhotoMap(photo, maps.file_of.get(photo.name)) for photo in plan.split(semantic.photos)[0]]
-        parts.append(count_pixels(semantic.classes, "clusters", MOST, None, photo_maps))
+        parts.append(count_pixels(semantic.classes, "clusters", MAX_CLUSTERS, None, photo_maps))
         classes, fitted = semantic.classes, len(photo_maps)
     if "panoptic" in truths:
         panoptic: PanopticTruth = truths["panoptic"]

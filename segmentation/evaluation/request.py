@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segmentation.base.choices import FIT_ON, MAPPING_RULES, NO_MAPPING
-from segmentation.evaluation.metrics.fit_plan import FitPlan
+from segmentation.evaluation.metrics.mapping import FitPlan
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS, LabelledSet
 from segmentation.prediction.clusters import ClusterMapping, read_mapping
 

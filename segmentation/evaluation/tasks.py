@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.instance import evaluate_instances
+from segmentation.evaluation.metrics.mapping import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.panoptic_maps import evaluate_panoptic
 from segmentation.evaluation.metrics.semantic_maps import evaluate_semantic
 from segmentation.evaluation.request import Request
@@ -81,7 +81,7 @@ def _evaluate_instances(request: Request, truth: GroundTruth, predictions: Path,
         predictions / "instances.json" if predictions.is_dir() else predictions,
         class_agnostic=request.options.get("class_agnostic", False),
         kind=request.options.get("kind", "instance"),
-        engine=request.options.get("engine", "own"),
+        engine=request.options.get("engine", "auto"),
         mapping=mapping,
         workers=request.workers,
         progress=request.progress,

@@ -7,12 +7,11 @@ from graphpool.lazy_names import lazy_names
 if TYPE_CHECKING:
     from segmentation.evaluation.metrics.average_precision import AveragePrecision
     from segmentation.evaluation.metrics.boundaries import match_boundaries, region_boundaries
-    from segmentation.evaluation.metrics.fit_plan import FitPlan
     from segmentation.evaluation.metrics.hierarchy import evaluate_hierarchies
     from segmentation.evaluation.metrics.hierarchy_quality import HierarchyQuality, HierarchyScores, score_levels
     from segmentation.evaluation.metrics.instance import InstanceScores, evaluate_instances
     from segmentation.evaluation.metrics.instance_quality import InstanceQuality
-    from segmentation.evaluation.metrics.mapping import fit_mapping
+    from segmentation.evaluation.metrics.mapping import FitPlan, fit_mapping
     from segmentation.evaluation.metrics.panoptic_maps import PanopticEvaluation, evaluate_panoptic
     from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality
     from segmentation.evaluation.metrics.regions import covering, rand_index, variation_of_information
@@ -26,7 +25,6 @@ else:
         {
             "segmentation.evaluation.metrics.average_precision": ("AveragePrecision",),
             "segmentation.evaluation.metrics.boundaries": ("match_boundaries", "region_boundaries"),
-            "segmentation.evaluation.metrics.fit_plan": ("FitPlan",),
             "segmentation.evaluation.metrics.hierarchy": ("evaluate_hierarchies",),
             "segmentation.evaluation.metrics.hierarchy_quality": (
                 "HierarchyQuality",
@@ -35,7 +33,7 @@ else:
             ),
             "segmentation.evaluation.metrics.instance": ("InstanceScores", "evaluate_instances"),
             "segmentation.evaluation.metrics.instance_quality": ("InstanceQuality",),
-            "segmentation.evaluation.metrics.mapping": ("fit_mapping",),
+            "segmentation.evaluation.metrics.mapping": ("FitPlan", "fit_mapping"),
             "segmentation.evaluation.metrics.panoptic_maps": ("PanopticEvaluation", "evaluate_panoptic"),
             "segmentation.evaluation.metrics.panoptic_quality": ("PanopticQuality",),
             "segmentation.evaluation.metrics.regions": ("covering", "rand_index", "variation_of_information"),

@@ -1,4 +1,4 @@
-"""Masks of COCO files as run-length codes of their photo's size."""
+"""Converts the masks of COCO files to run-length codes of their photo's size."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ Rle = dict[str, Any]
 
 
 def to_rle(segmentation: object, height: int, width: int) -> Rle:
-    """One compressed run-length code for any mask that a COCO file may hold.
+    """Converts any mask that a COCO file may hold to a compressed run-length code.
 
     Args:
         segmentation: compressed RLE (``counts`` is str or bytes), uncompressed RLE (``counts`` is a list), or a list of
@@ -40,30 +40,28 @@ def to_rle(segmentation: object, height: int, width: int) -> Rle:
     )
 
 
-def _from_runs(runs: Mapping[str, Any], height: int, width: int) -> Rle:
-    if "size" not in runs or "counts" not in runs:
-        raise ValueError(f"an RLE must have 'size' and 'counts', got the keys {sorted(runs)}")
-    size, counts = list(runs["size"]), runs["counts"]
+def _from_runs(rle: Mapping[str, Any], height: int, width: int) -> Rle:
+    if "size" not in rle or "counts" not in rle:
+        raise ValueError(f"an RLE must have 'size' and 'counts', got the keys {sorted(rle)}")
+    size, counts = list(rle["size"]), rle["counts"]
     if size != [height, width]:
         raise ValueError(f"the mask has the size {size} (height, width), the photo has {[height, width]}")
-    if isinstance(counts, str | bytes):
-        decoded = _decoded(counts)
-        if (decoded < 0).any() or int(decoded.sum()) != height * width:
-            raise ValueError(f"the RLE has {int(decoded.sum())} pixels, the photo has {height * width}")
-        return {"size": size, "counts": counts}
-    runs_of = np.asarray(counts)
-    if runs_of.ndim != 1 or not np.issubdtype(runs_of.dtype, np.integer) or (runs_of < 0).any():
+    compressed = isinstance(counts, str | bytes)
+    runs = _decoded(counts) if compressed else np.asarray(counts)
+    if not compressed and (runs.ndim != 1 or not np.issubdtype(runs.dtype, np.integer) or (runs < 0).any()):
         raise ValueError(f"'counts' of an RLE must be a string or a list of whole numbers, got {counts!r:.80}")
-    if int(runs_of.sum()) != height * width:
-        raise ValueError(f"the RLE has {int(runs_of.sum())} pixels, the photo has {height * width}")
-    return dict(coco_mask.frPyObjects({"size": size, "counts": runs_of.tolist()}, height, width))
+    if (runs < 0).any() or int(runs.sum()) != height * width:
+        raise ValueError(f"the RLE has {int(runs.sum())} pixels, the photo has {height * width}")
+    if compressed:
+        return {"size": size, "counts": counts}
+    return dict(coco_mask.frPyObjects({"size": size, "counts": runs.tolist()}, height, width))
 
 
 def _decoded(counts: str | bytes) -> Int64[np.ndarray, " runs"]:
-    """The lengths of the runs of a compressed code, which pycocotools would take for whatever it may be.
+    """Decodes the run lengths of a compressed code; pycocotools would read damaged ones without an error.
 
-    A character holds five bits of a number, least first, and whether it goes on; from the fourth run on, the number is
-    the difference to the run before the last one.
+    A character holds five bits of a number, lowest first, and whether it goes on; from the fourth run on, the number is
+    the difference to the run before the previous one.
     """
     try:
         characters = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else counts, np.uint8)
@@ -79,7 +77,7 @@ def _decoded(counts: str | bytes) -> Int64[np.ndarray, " runs"]:
     if digit.max() > 6:
         raise ValueError(f"the RLE cannot be read: {counts!r:.80}")
     numbers = np.add.reduceat((values & 31) << (5 * digit), starts)
-    numbers -= np.where(values[ends] & 16, 1 << (5 * (ends - starts + 1)), 0)  # of those below 0, the rest are ones
+    numbers -= np.where(values[ends] & 16, 1 << (5 * (ends - starts + 1)), 0)  # the sign of negative numbers
     numbers[1::2], numbers[2::2] = numbers[1::2].cumsum(), numbers[2::2].cumsum()
     return numbers
 

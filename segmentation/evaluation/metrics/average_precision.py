@@ -1,4 +1,4 @@
-"""COCO's twelve numbers, added up photo by photo."""
+"""Counts COCO's average precision and recall photo by photo, so that photos can be merged and resampled."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,41 +6,106 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from pycocotools import mask as coco_mask
 
 from graphpool.checks import check_choice
-from segmentation.evaluation.metrics.object_matching import (
-    AREAS,
-    IGNORED,
-    IOU_THRESHOLDS,
-    MATCHED,
-    Matches,
-    match_objects,
-)
 
 COCO_NUMBERS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
 MAX_DETS = (1, 10, 100)
 IOU_TYPES = ("mask", "box")
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])  # all, small, medium, large
+MATCHED, IGNORED = 1, 2  # flags of predictions
+_LOWEST_IOUS = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
 _RECALLS = np.linspace(0, 1, 101)
-_ANY = 0  # the one category, where all are one
+_ANY = 0  # the only category where all are one
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class _Ranked:
-    """The predictions of one category and range of area, those that count at some threshold, best score first.
+class Matches:
+    """Predictions of one photo and category, matched with its objects.
 
     Attributes:
-        photo: of each.
-        place: of each among those of its photo, best first.
-        right: at each threshold, whether it is matched with an object that counts.
-        wrong: at each threshold, whether it is matched with none.
-        objects: number of objects that count, of each photo.
+        scores: scores of the predictions, falling.
+        flags: for each area range, IoU threshold and prediction ``MATCHED``, ``IGNORED`` (neither true nor false
+            positive), or the sum of both.
+        objects: number of objects that count in each area range.
+    """
+
+    scores: Float[np.ndarray, " predictions"]
+    flags: UInt8[np.ndarray, "areas thresholds predictions"]
+    objects: Int64[np.ndarray, " areas"]
+
+
+def match_objects(
+    overlaps: Float[np.ndarray, "predictions objects"],
+    scores: Float[np.ndarray, " predictions"],
+    areas: Float[np.ndarray, " predictions"],
+    object_areas: Float[np.ndarray, " objects"],
+    crowd: Bool[np.ndarray, " objects"],
+) -> Matches:
+    """Matches predictions with objects by COCO's rules.
+
+    In the order of their scores, predictions take the object that they overlap most among those that reach the
+    threshold and are not taken. Crowds, and objects outside the area range, are taken only if there is no other; the
+    prediction is then ignored, as is one outside the area range that takes no object. Crowds can be taken repeatedly.
+
+    All area ranges and thresholds are matched at once; only predictions that reach the lowest threshold are visited.
+
+    Args:
+        overlaps: IoU of predictions and objects; with a crowd, the share of the prediction inside it.
+        scores: scores of the predictions, falling.
+        areas: areas of the predictions, in pixels.
+        object_areas: areas of the objects, as their file has them.
+        crowd: whether each object is a crowd.
+
+    Example:
+        >>> overlaps, ones = np.array([[0.8], [0.7]]), np.ones(1)
+        >>> matches = match_objects(overlaps, np.array([0.9, 0.4]), 50 * np.ones(2), 50 * ones, ones < 0)
+        >>> matches.flags[0, :, 0].tolist(), matches.objects.tolist()  # small, neither medium nor large
+        ([1, 1, 1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0])
+    """
+    ignored_object = crowd | _outside(object_areas)
+    free = np.ones((len(AREA_RANGES), len(_LOWEST_IOUS), crowd.size), dtype=bool)
+    flags = np.zeros((len(AREA_RANGES), len(_LOWEST_IOUS), scores.size), dtype=np.uint8)
+    near = overlaps >= _LOWEST_IOUS[0]
+    for place in near.any(axis=1).nonzero()[0].tolist():
+        candidates = near[place].nonzero()[0]
+        overlap = overlaps[place, candidates]
+        possible = (overlap >= _LOWEST_IOUS[:, None]) & (free[:, :, candidates] | crowd[candidates])
+        counted = possible & ~ignored_object[:, None, candidates]
+        choice = np.where(counted.any(axis=2, keepdims=True), counted, possible)
+        # of equals the last one, as in pycocotools
+        best = candidates[candidates.size - 1 - np.where(choice, overlap, -1.0)[..., ::-1].argmax(axis=2)]
+        area, threshold = choice.any(axis=2).nonzero()
+        taken = best[area, threshold]
+        flags[area, threshold, place] = MATCHED + IGNORED * ignored_object[area, taken]
+        free[area, threshold, taken] = False
+    flags += np.uint8(IGNORED) * ((flags == 0) & _outside(areas)[:, None])
+    return Matches(scores, flags, (~ignored_object).sum(axis=1))
+
+
+def _outside(areas: Float[np.ndarray, " n"]) -> Bool[np.ndarray, "areas n"]:
+    outside: np.ndarray = (areas < AREA_RANGES[:, :1]) | (areas > AREA_RANGES[:, 1:])
+    return outside
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Predictions of one category and area range that count at any threshold, by falling score.
+
+    Attributes:
+        photo: number of the photo of each prediction.
+        rank: rank of each prediction in its photo, from 0.
+        right: whether each prediction is a true positive.
+        wrong: whether each prediction is a false positive.
+        objects: number of objects that count in each photo.
     """
 
     photo: Int64[np.ndarray, " predictions"]
-    place: Int64[np.ndarray, " predictions"]
+    rank: Int64[np.ndarray, " predictions"]
     right: Bool[np.ndarray, "thresholds predictions"]
     wrong: Bool[np.ndarray, "thresholds predictions"]
     objects: Int64[np.ndarray, " photos"]
@@ -49,14 +114,14 @@ class _Ranked:
 class AveragePrecision:
     """Average precision and recall by COCO's protocol, photo by photo.
 
-    The numbers are pycocotools', to the last digit, but photos are seen one at a time, objects of several processes can
-    be merged, and photos can be weighted: their resampling gives confidence intervals
+    The numbers equal those of pycocotools, but photos are added one at a time, counts of several processes can be
+    merged, and photos can be weighted: their resampling gives confidence intervals
     (:mod:`segmentation.evaluation.metrics.bootstrap`).
 
     Args:
-        categories: ids of the categories, over which precision is averaged.
-        iou_type: overlap of ``mask`` or of ``box``.
-        class_agnostic: all categories are one.
+        categories: ids of the categories over which precision is averaged.
+        iou_type: ``mask`` or ``box``, whose overlap decides.
+        class_agnostic: whether all categories are taken as one.
 
     Example:
         >>> square = {"size": [8, 8], "counts": [0, 4, 4, 4, 4, 4, 4, 4, 36]}
@@ -80,32 +145,32 @@ class AveragePrecision:
         self._ranked: dict[tuple[int, int], _Ranked] = {}
 
     def update(self, objects: Sequence[Row], predictions: Sequence[Row]) -> None:
-        """Counts one photo.
+        """Adds one photo.
 
         Args:
-            objects: ``category_id``, ``area``, ``iscrowd`` and the ``segmentation`` as RLE, or the ``bbox``.
-            predictions: ``category_id``, ``score`` and the same.
+            objects: objects with ``category_id``, ``area``, ``iscrowd``, and ``segmentation`` (RLE) or ``bbox``.
+            predictions: predictions with ``category_id``, ``score``, and ``segmentation`` (RLE) or ``bbox``.
 
         Raises:
-            ValueError: a category that there is not.
+            ValueError: a category that is not among ``categories``.
         """
         of_category: dict[int, tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
         for side, rows in enumerate((objects, predictions)):
             for row in rows:
                 of_category[_ANY if self.class_agnostic else row["category_id"]][side].append(row)
-        strange = sorted(of_category.keys() - self._matches.keys())
-        if strange:
-            raise ValueError(f"'category_id' must be one of the {len(self.categories)} categories, got {strange[0]}")
-        for category, (own, found) in of_category.items():
-            self._matches[category].append((self.num_photos, self._match(own, found)))
+        unknown = sorted(of_category.keys() - self._matches.keys())
+        if unknown:
+            raise ValueError(f"'category_id' must be one of the {len(self.categories)} categories, got {unknown[0]}")
+        for category, sides in of_category.items():
+            self._matches[category].append((self.num_photos, self._match(*sides)))
         self.num_photos += 1
         self._ranked = {}
 
     def merge(self, other: "AveragePrecision") -> None:
-        """Adds the photos of another one, behind its own.
+        """Appends the photos of another object.
 
         Raises:
-            ValueError: it is of other categories, or of another overlap.
+            ValueError: other categories, or another ``iou_type``.
         """
         if (self.categories, self.iou_type) != (other.categories, other.iou_type):
             raise ValueError("'other' must have the same categories and iou_type")
@@ -115,47 +180,43 @@ class AveragePrecision:
         self._ranked = {}
 
     def compute(self) -> dict[str, float | None]:
-        """The twelve numbers in percent; ``None`` where there are no objects of the kind."""
+        """Returns the twelve numbers in percent; ``None`` where there are no objects of the kind."""
         numbers = self.resampled(np.ones((1, self.num_photos)))
         return {name: None if np.isnan(value[0]) else float(value[0]) for name, value in numbers.items()}
 
     def per_category(self) -> dict[int, dict[str, float | None]]:
-        """``AP`` and ``AP50`` of each category, in percent; ``None`` of one without objects."""
+        """Returns ``AP`` and ``AP50`` of each category in percent; ``None`` for one without objects."""
         weights = np.ones(self.num_photos)
-        found = {}
+        numbers = {}
         for category in self.categories:
             precision, _ = self._precision_and_recall(category, 0, weights)
-            values = 100 * float(precision.mean()), 100 * float(precision[0].mean())
-            found[category] = dict(zip(("AP", "AP50"), (None if np.isnan(v) else v for v in values), strict=True))
-        return found
+            values = {"AP": 100 * float(precision.mean()), "AP50": 100 * float(precision[0].mean())}
+            numbers[category] = {name: None if np.isnan(value) else value for name, value in values.items()}
+        return numbers
 
     def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> dict[str, Float[np.ndarray, " samples"]]:
-        """The twelve numbers in percent if each photo were there so many times; NaN where there are no objects.
-
-        Args:
-            weights: how many times, of each photo.
-        """
-        rows = [self._numbers(one) for one in np.asarray(weights, dtype=np.float64)]
+        """Returns the twelve numbers in percent with each photo counted ``weights`` times; NaN without objects."""
+        rows = [self._numbers(row) for row in np.asarray(weights, dtype=np.float64)]
         return dict(zip(COCO_NUMBERS, np.array(rows).reshape(-1, len(COCO_NUMBERS)).T, strict=True))
 
     def _numbers(self, weights: Float[np.ndarray, " photos"]) -> list[float]:
-        curves = [[self._precision_and_recall(k, area, weights) for k in self.categories] for area in range(len(AREAS))]
+        areas = range(len(AREA_RANGES))
+        curves = [[self._precision_and_recall(k, area, weights) for k in self.categories] for area in areas]
         precision = np.array([[curve for curve, _ in row] for row in curves])  # areas, categories, thresholds, recalls
-        recall = np.array([[most for _, most in row] for row in curves])
-        few = [[self._recall(k, limit, weights) for k in self.categories] for limit in MAX_DETS[:-1]]
-        at = {name: int(np.isclose(IOU_THRESHOLDS, iou).argmax()) for name, iou in (("AP50", 0.5), ("AP75", 0.75))}
+        recall = np.array([[highest for _, highest in row] for row in curves])
+        limited = [[self._recall(k, limit, weights) for k in self.categories] for limit in MAX_DETS[:-1]]
         return [
-            _mean(precision[0]),
-            *(_mean(precision[0][:, place]) for place in at.values()),
-            *(_mean(precision[area]) for area in (1, 2, 3)),
-            *(_mean(np.array(values)) for values in few),
-            *(_mean(recall[area]) for area in range(len(AREAS))),
+            _mean_percent(precision[0]),
+            *(_mean_percent(precision[0][:, np.isclose(IOU_THRESHOLDS, iou).argmax()]) for iou in (0.5, 0.75)),
+            *(_mean_percent(precision[area]) for area in (1, 2, 3)),
+            *(_mean_percent(np.array(values)) for values in limited),
+            *(_mean_percent(recall[area]) for area in areas),
         ]
 
     def _precision_and_recall(
         self, category: int, area: int, weights: Float[np.ndarray, " photos"]
     ) -> tuple[Float[np.ndarray, "thresholds recalls"], Float[np.ndarray, " thresholds"]]:
-        """Interpolated precision, and the highest recall; NaN without objects."""
+        """Returns the interpolated precision and the highest recall; NaN without objects."""
         ranked = self._rank(category, area)
         total = float(weights @ ranked.objects)
         shape = len(IOU_THRESHOLDS), _RECALLS.size
@@ -169,18 +230,18 @@ class AveragePrecision:
         precision = right / (right + wrong + np.spacing(1))
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         padded = np.concatenate([precision, np.zeros((len(precision), 1))], axis=1)
-        curve = [row[np.searchsorted(own, _RECALLS)] for row, own in zip(padded, recall, strict=True)]
+        curve = [row[np.searchsorted(reached, _RECALLS)] for row, reached in zip(padded, recall, strict=True)]
         return np.array(curve), recall[:, -1]
 
     def _recall(
         self, category: int, limit: int, weights: Float[np.ndarray, " photos"]
     ) -> Float[np.ndarray, " thresholds"]:
-        """Recall of the first predictions of each photo."""
+        """Returns the recall of the ``limit`` best-scored predictions of each photo."""
         ranked = self._rank(category, 0)
         total = float(weights @ ranked.objects)
         if not total:
             return np.full(len(IOU_THRESHOLDS), np.nan)
-        recall: np.ndarray = ranked.right @ (weights[ranked.photo] * (ranked.place < limit)) / total
+        recall: np.ndarray = ranked.right @ (weights[ranked.photo] * (ranked.rank < limit)) / total
         return recall
 
     def _rank(self, category: int, area: int) -> _Ranked:
@@ -191,41 +252,40 @@ class AveragePrecision:
             scores = np.concatenate([np.zeros(0), *(each.scores for _, each in rows)])
             none = np.zeros((len(IOU_THRESHOLDS), 0), dtype=np.uint8)
             flags = np.concatenate([none, *(each.flags[area] for _, each in rows)], axis=1)
-            place = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+            rank = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
             order = np.argsort(-scores, kind="stable")
             order = order[(flags[:, order] < IGNORED).any(axis=0)]
             flags = flags[:, order]
             objects = np.bincount(photos, [each.objects[area] for _, each in rows], self.num_photos).astype(np.int64)
             self._ranked[category, area] = _Ranked(
-                np.repeat(photos, counts)[order], place[order], flags == MATCHED, flags == 0, objects
+                np.repeat(photos, counts)[order], rank[order], flags == MATCHED, flags == 0, objects
             )
         return self._ranked[category, area]
 
     def _match(self, objects: Sequence[Row], predictions: Sequence[Row]) -> Matches:
         order = np.argsort([-row["score"] for row in predictions], kind="stable")[: MAX_DETS[-1]]
-        found = [predictions[place] for place in order.tolist()]
+        best = [predictions[place] for place in order.tolist()]
         crowd = np.array([bool(row["iscrowd"]) for row in objects], dtype=bool)
         key = "segmentation" if self.iou_type == "mask" else "bbox"
-        shapes: Any = [row[key] for row in found]
-        own: Any = [row[key] for row in objects]
+        shapes: list[Any] = [[row[key] for row in rows] for rows in (best, objects)]
         if self.iou_type == "box":
-            shapes, own = (np.array(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (shapes, own))
-            areas = shapes[:, 2] * shapes[:, 3]
+            shapes = [np.array(boxes, dtype=np.float64).reshape(-1, 4) for boxes in shapes]
+            areas = shapes[0][:, 2] * shapes[0][:, 3]
         else:
-            areas = np.array(coco_mask.area(shapes) if shapes else [], dtype=np.float64)
-        overlaps = np.zeros((len(found), len(objects)))
+            areas = np.array(coco_mask.area(shapes[0]) if best else [], dtype=np.float64)
+        overlaps = np.zeros((len(best), len(objects)))
         if overlaps.size:
-            overlaps = np.asarray(coco_mask.iou(shapes, own, crowd.astype(np.uint8)))
+            overlaps = np.asarray(coco_mask.iou(*shapes, crowd.astype(np.uint8)))
         return match_objects(
             overlaps,
-            np.array([row["score"] for row in found], dtype=np.float64),
+            np.array([row["score"] for row in best], dtype=np.float64),
             areas,
             np.array([row["area"] for row in objects], dtype=np.float64),
             crowd,
         )
 
 
-def _mean(values: Float[np.ndarray, "*shape"]) -> float:
-    """In percent, over what is no NaN; NaN where nothing is."""
-    there = values[~np.isnan(values)]
-    return 100 * float(there.mean()) if there.size else float("nan")
+def _mean_percent(values: Float[np.ndarray, "*shape"]) -> float:
+    """Averages what is not NaN, in percent; NaN where all is."""
+    present = values[~np.isnan(values)]
+    return 100 * float(present.mean()) if present.size else float("nan")

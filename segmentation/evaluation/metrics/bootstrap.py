@@ -1,4 +1,4 @@
-"""How much scores would differ on other photos of the same kind: resampling of photos."""
+"""Estimates by resampling of photos how much scores would differ on other photos of the same kind."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -14,14 +14,14 @@ Samples = dict[str, Float[np.ndarray, " samples"]]
 
 @runtime_checkable
 class Resampled(Protocol):
-    """A metric that keeps its photos apart."""
+    """A metric whose photos can be weighted."""
 
     @property
     def num_photos(self) -> int:
-        """Photos so far."""
+        """Number of photos so far."""
 
     def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> Samples:
-        """Its numbers if each photo were there so many times."""
+        """Returns the numbers with each photo counted ``weights`` times."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Interval:
     """A number with its confidence interval.
 
     Attributes:
-        value: on the photos as they are.
+        value: the number on the photos as they are.
         low: lower end of the interval.
         high: upper end of the interval.
     """
@@ -41,13 +41,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better one is than another.
+    """The difference of two metrics in one number.
 
     Attributes:
-        difference: of their numbers.
-        low: lower end of its confidence interval.
-        high: upper end of its confidence interval.
-        share: of the resamplings in which the first is better.
+        difference: the first number minus the second.
+        low: lower end of the confidence interval.
+        high: upper end of the confidence interval.
+        share: share of the resamplings in which the first is better.
     """
 
     difference: float
@@ -66,17 +66,17 @@ class Comparison:
 def intervals(
     metric: Resampled, samples: int = 1000, *, seed: int = 0, confidence: float = 0.95, progress: bool = False
 ) -> dict[str, Interval]:
-    """Percentile confidence intervals of every number of a metric.
+    """Computes percentile confidence intervals of every number of a metric.
 
     Photos are drawn with replacement, as many as there are, and the numbers computed again (Efron and Tibshirani, *An
-    Introduction to the Bootstrap*, 1993). Numbers that the photos as they are do not have are left out.
+    Introduction to the Bootstrap*, 1993). Numbers that are NaN on the photos as they are have no interval.
 
     Args:
-        metric: with the photos.
-        samples: how often photos are drawn.
-        seed: of the draws.
-        confidence: share of the samples that the interval holds.
-        progress: shows a bar.
+        metric: the metric, with its photos.
+        samples: number of draws.
+        seed: seed of the draws.
+        confidence: share of the samples inside the interval.
+        progress: whether to show a bar.
 
     Raises:
         ValueError: no photos, or arguments outside of their range.
@@ -94,12 +94,12 @@ def intervals(
     drawn = _resampled(metric, weights, progress)
     values = metric.resampled(np.ones((1, metric.num_photos)))
     ends = _ends(confidence)
-    found = {}
+    result = {}
     for name, value in values.items():
         if not np.isnan(value[0]):
             low, high = np.nanpercentile(drawn[name], ends).tolist()
-            found[name] = Interval(float(value[0]), low, high)
-    return found
+            result[name] = Interval(float(value[0]), low, high)
+    return result
 
 
 def compare(
@@ -111,15 +111,15 @@ def compare(
     confidence: float = 0.95,
     progress: bool = False,
 ) -> dict[str, Comparison]:
-    """Whether one is better than another on the same photos, number by number: both are resampled together.
+    """Compares two metrics number by number on the same photos, which are resampled for both together.
 
     Args:
-        one: with the photos.
-        other: with the same photos, in the same order.
-        samples: how often photos are drawn.
-        seed: of the draws.
-        confidence: share of the samples that the interval holds.
-        progress: shows a bar.
+        one: the first metric, with its photos.
+        other: the second metric, with the same photos in the same order.
+        samples: number of draws.
+        seed: seed of the draws.
+        confidence: share of the samples inside the interval.
+        progress: whether to show a bar.
 
     Raises:
         ValueError: different numbers of photos, none, or arguments outside of their range.
@@ -129,21 +129,21 @@ def compare(
     weights = draw(one.num_photos, samples, seed)
     ones = np.ones((1, one.num_photos))
     first, second = (_resampled(metric, weights, progress) for metric in (one, other))
-    now, then = (metric.resampled(ones) for metric in (one, other))
+    first_values, second_values = (metric.resampled(ones) for metric in (one, other))
     ends = _ends(confidence)
-    found = {}
-    for name in now:
-        difference = float(now[name][0] - then[name][0])
+    result = {}
+    for name in first_values:
+        difference = float(first_values[name][0] - second_values[name][0])
         if not np.isnan(difference):
             drawn = first[name] - second[name]
             drawn = drawn[~np.isnan(drawn)]
             low, high = np.percentile(drawn, ends).tolist()
-            found[name] = Comparison(difference, low, high, float((drawn > 0).mean()))
-    return found
+            result[name] = Comparison(difference, low, high, float((drawn > 0).mean()))
+    return result
 
 
 def draw(photos: int, samples: int, seed: int) -> Float[np.ndarray, "samples photos"]:
-    """How often each photo is drawn, in each sample.
+    """Draws photos with replacement; returns how often each is drawn in each sample.
 
     Raises:
         ValueError: no photos, or no samples.
@@ -156,8 +156,8 @@ def draw(photos: int, samples: int, seed: int) -> Float[np.ndarray, "samples pho
 
 def _resampled(metric: Resampled, weights: Float[np.ndarray, "samples photos"], progress: bool) -> Samples:
     title = "resampling" if progress else None
-    parts = list(work_on(lambda part: metric.resampled(np.stack(part)), weights, len(weights), title=title))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    portions = list(work_on(lambda rows: metric.resampled(np.stack(rows)), weights, len(weights), title=title))
+    return {name: np.concatenate([portion[name] for portion in portions]) for name in portions[0]}
 
 
 def _ends(confidence: float) -> tuple[float, float]:

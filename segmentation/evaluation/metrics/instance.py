@@ -1,38 +1,43 @@
-"""COCO's twelve numbers for masks and boxes, and the average best overlap."""
+"""Scores masks and boxes from files: COCO's twelve numbers and the average best overlap."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from graphpool.checks import check_choice
 from segmentation.base.choices import COCO_ENGINES
 from segmentation.evaluation.metrics.average_precision import MAX_DETS
-from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
-from segmentation.evaluation.metrics.instance_quality import InstanceQuality
-from segmentation.evaluation.metrics.libraries import library_numbers
+from segmentation.evaluation.metrics.instance_quality import (
+    InstanceQuality,
+    ScoredPhoto,
+    choose_engine,
+    library_numbers,
+)
+from segmentation.evaluation.metrics.mapping import FitPlan, FittedMapping
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
-from segmentation.evaluation.metrics.predictions import Predictions, Source, checked_masks, read_predictions
-from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, Row, read_ground_truth
+from segmentation.evaluation.metrics.prediction_file import Source
+from segmentation.evaluation.metrics.predictions import Predictions, checked_masks, read_predictions
+from segmentation.evaluation.truth.ground_truth import GroundTruth, PhotoId, read_ground_truth
 from segmentation.prediction.clusters import ClusterMapping
 
 
 @dataclass(frozen=True)
 class InstanceScores:
-    """How well masks fit the objects of a data set, in percent; ``None`` where there are no such objects.
+    """Scores of the instances of a data set, in percent; ``None`` where there are no such objects.
 
     Attributes:
         mask: COCO's twelve numbers by IoU of masks: AP, AP50, AP75, APS, APM, APL, AR1, AR10, AR100, ARS, ARM, ARL.
-        box: the same by IoU of boxes.
+        box: the twelve numbers by IoU of boxes.
         best_overlap: best mask IoU of an object with any of its photo's 100 best-scored masks, averaged over objects.
         per_class: ``AP`` and ``AP50`` of each category by its name, of masks (of boxes where there are no masks); empty
             where all categories are one.
-        protocol: how they were computed, and on how many photos, objects and predictions.
-        notes: photos that were not matched.
-        mapping: of clusters to categories, if there was one.
-        quality: what the numbers were computed from.
+        protocol: facts about the computation: options, and numbers of photos, objects and predictions.
+        notes: sentences about photos that were not matched.
+        mapping: mapping of clusters to categories, if there was one.
+        counted: counts of the photos by our own code, or a function that makes them.
     """
 
     mask: dict[str, float | None]
@@ -42,10 +47,15 @@ class InstanceScores:
     protocol: dict[str, Any]
     notes: tuple[str, ...] = ()
     mapping: ClusterMapping | None = None
-    quality: InstanceQuality | None = field(default=None, repr=False, compare=False)
+    counted: InstanceQuality | Callable[[], InstanceQuality] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def quality(self) -> InstanceQuality | None:
+        """Counts that can be resampled; where a library made the numbers, they are made at the first use."""
+        return self.counted() if callable(self.counted) else self.counted
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the notes, for a JSON file."""
+        """Returns everything but the notes, for a JSON file."""
         return {
             "mask": self.mask,
             "box": self.box,
@@ -62,32 +72,34 @@ def evaluate_instances(
     class_agnostic: bool = False,
     kind: str = "instance",
     mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
-    engine: str = "own",
+    engine: str = "auto",
     workers: int | None = 1,
     progress: bool = False,
 ) -> InstanceScores:
     """Scores masks by COCO's protocol (1, 10 and 100 masks a photo) and by their best overlap.
 
     Neither argument is changed. Areas (small, medium, large) of predictions are those of the mask for masks and of the
-    box for boxes, as CutLER and Detectron2 have it.
+    box for boxes, as in CutLER and Detectron2.
 
     Args:
-        ground_truth: a COCO file, what was loaded from one, or what the reader of a data set made of it.
+        ground_truth: a COCO file, the contents of one, or the ground truth that the reader of a data set returned.
         predictions: a COCO-format file with ``images`` and scored ``annotations``, whose photos are found in the ground
             truth by file name (the whole of it, else its last part if only one photo of each side has that), or a list
             of COCO results, whose photos are found by ``image_id``; or what was loaded from either. Boxes are the
             given ``bbox``, or those of the masks. Predictions of other photos are left out; photos without predictions
-            count. Both are told in ``notes``.
+            count. ``notes`` has both.
         class_agnostic: every category becomes one, CutLER's protocol. Otherwise AP is averaged over the categories,
             and the ``category_id`` of predictions must be the ground truth's, or there is a mapping.
         kind: predictions that have a ``kind`` count if it is this one: ``instance``, ``semantic`` or ``all``.
         mapping: the ``category_id`` of predictions is a cluster (that of their file's ``categories``, where these have
             a ``cluster``), and this says what it stands for, or how to find out. Predictions of clusters that stand for
             no category find nothing. Where all categories are one, a fitted mapping only says which photos are scored.
-        engine: what counts the twelve numbers: ``own``, a photo at a time and in several processes, or, as a check on
-            it, ``pycocotools`` or ``faster-coco-eval``, in one process with everything in memory. They give the same.
+        engine: code that counts the twelve numbers; all give the same. ``pycocotools`` and ``faster-coco-eval`` (where
+            it is installed) need one process and all photos in memory; ``own`` goes photo by photo, in several
+            processes. ``auto`` is ``pycocotools`` for one process and at most 10,000 predictions and 10,000 pairs of
+            photo and category, else ``own``.
         workers: number of processes; ``None`` for as many as are worth it.
-        progress: shows a bar on standard error.
+        progress: whether to show a bar on standard error.
 
     Raises:
         ValueError: a file that is not in the format, no photo in common, a prediction without score or mask, a mask of
@@ -123,36 +135,34 @@ def evaluate_instances(
     facts: dict[str, Any] = {}
     if mapping is not None:
         facts = _map_categories(mapping, truth, found, keys)
-    quality = InstanceQuality(list(truth.categories), class_agnostic=class_agnostic, has_masks=truth.has_masks)
-    portions = work_on(
-        partial(_score, list(truth.categories), class_agnostic, truth.has_masks, found.source),
-        photos_of(truth, found, keys),
-        len(keys),
+    counts = _counts(truth, found, keys)
+    categories = list(truth.categories)
+    engine = choose_engine(
+        engine,
+        predictions=counts["predictions"],
+        photos=len(keys),
+        categories=1 if class_agnostic else len(categories),
         workers=workers,
-        title="instances" if progress else None,
     )
-    for part in portions:
-        quality.merge(part)
-    numbers = quality.compute()
-    mask, box = numbers.mask, numbers.box
-    if engine != "own":
-        rows = {photo: _rows(truth, found, photo, class_agnostic) for photo in keys}
-        mask, box = (
-            library_numbers(engine, truth, rows, shape, class_agnostic=class_agnostic)
-            if shape in quality.precision
-            else own
-            for shape, own in (("mask", mask), ("box", box))
-        )
+    options = {"class_agnostic": class_agnostic, "has_masks": truth.has_masks}
+    counted = partial(_count, truth, found, keys, options, workers=workers, title="instances" if progress else None)
+    if engine == "own":
+        quality = counted()
+        numbers = quality.compute()
+    else:
+        quality = None
+        photos = _scored_photos(list(photos_of(truth, found, keys)), found.source, **options)
+        numbers = library_numbers(engine, photos, categories, **options)
     return InstanceScores(
-        mask=mask,
-        box=box,
+        mask=numbers.mask,
+        box=numbers.box,
         best_overlap=numbers.best_overlap,
-        per_class={} if class_agnostic else _per_class(quality, truth),
+        per_class={truth.categories[category]: values for category, values in numbers.per_category.items()},
         protocol={
             "task": "instance",
             "class_agnostic": class_agnostic,
             "kind": kind,
-            **_counts(truth, found, keys),
+            **counts,
             "best_overlap_objects": numbers.best_overlap_objects,
             "predictions_left_out": found.left_out,
             "max_dets": list(MAX_DETS),
@@ -161,37 +171,55 @@ def evaluate_instances(
         },
         notes=found.notes,
         mapping=mapping,
-        quality=quality,
+        counted=quality or counted,
     )
 
 
-def _score(
-    categories: Sequence[int], class_agnostic: bool, has_masks: bool, source: str, photos: Sequence[PhotoInstances]
+def _count(
+    truth: GroundTruth,
+    predictions: Predictions,
+    keys: Sequence[PhotoId],
+    options: Mapping[str, bool],
+    *,
+    workers: int,
+    title: str | None,
 ) -> InstanceQuality:
-    quality = InstanceQuality(categories, class_agnostic=class_agnostic, has_masks=has_masks)
-    for photo, objects, found in photos:
-        rows = checked_masks(found, photo, source, has_masks=has_masks)
-        quality.update(photo, objects, _with_category(rows, class_agnostic))
+    categories = list(truth.categories)
+    work = partial(_count_photos, categories, options, predictions.source)
+    quality = InstanceQuality(categories, **options)
+    for part in work_on(work, photos_of(truth, predictions, keys), len(keys), workers=workers, title=title):
+        quality.merge(part)
     return quality
 
 
-def _with_category(rows: Sequence[Row], class_agnostic: bool) -> list[Row]:
-    """Those whose clusters stand for a category."""
-    return [row for row in rows if class_agnostic or row["category_id"] is not None]
+def _count_photos(
+    categories: Sequence[int], options: Mapping[str, bool], source: str, photos: Sequence[PhotoInstances]
+) -> InstanceQuality:
+    quality = InstanceQuality(categories, **options)
+    for photo in _scored_photos(photos, source, **options):
+        quality.update(*photo)
+    return quality
 
 
-def _rows(truth: GroundTruth, found: Predictions, photo: PhotoId, class_agnostic: bool) -> list[Row]:
-    rows = checked_masks(found.found[photo], truth.photos[photo], found.source, has_masks=truth.has_masks)
-    return _with_category(rows, class_agnostic)
+def _scored_photos(
+    photos: Sequence[PhotoInstances], source: str, *, class_agnostic: bool, has_masks: bool
+) -> list[ScoredPhoto]:
+    """Checks the predictions of photos, and leaves out those whose clusters stand for no category."""
+    scored = []
+    for photo, objects, masks in photos:
+        rows = checked_masks(masks, photo, source, has_masks=has_masks)
+        rows = [row for row in rows if class_agnostic or row["category_id"] is not None]
+        scored.append(ScoredPhoto(photo, objects, rows))
+    return scored
 
 
 def _map_categories(
-    mapping: ClusterMapping, truth: GroundTruth, found: Predictions, keys: Sequence[PhotoId]
+    mapping: ClusterMapping, truth: GroundTruth, predictions: Predictions, keys: Sequence[PhotoId]
 ) -> dict[str, Any]:
-    """Gives the predictions the categories that their clusters stand for; says how many have none."""
+    """Gives the predictions the categories of their clusters, and returns facts for the protocol."""
     categories, classes = list(truth.categories), mapping.for_classes(truth.classes.names)
     scored, without = set(keys), 0
-    for key, masks in found.found.items():
+    for key, masks in predictions.masks.items():
         for mask in masks:
             place = classes.class_of(mask.label)
             mask.label = None if place is None else categories[place]
@@ -199,19 +227,14 @@ def _map_categories(
     return {"mapping": classes.facts(), "predictions_without_class": without}
 
 
-def _counts(truth: GroundTruth, found: Predictions, keys: Sequence[PhotoId]) -> dict[str, int]:
+def _counts(truth: GroundTruth, predictions: Predictions, keys: Sequence[PhotoId]) -> dict[str, int]:
     objects_of = truth.objects_of()
     objects = [row for key in keys for row in objects_of[key]]
     crowds = sum(bool(row["iscrowd"]) for row in objects)
     return {
         "photos": len(keys),
-        "photos_without_predictions": len(found.missing.intersection(keys)),
+        "photos_without_predictions": len(predictions.missing.intersection(keys)),
         "objects": len(objects) - crowds,
         "crowd_objects": crowds,
-        "predictions": sum(len(found.found[key]) for key in keys),
+        "predictions": sum(len(predictions.masks[key]) for key in keys),
     }
-
-
-def _per_class(quality: InstanceQuality, truth: GroundTruth) -> dict[str, dict[str, float | None]]:
-    precision = quality.precision["mask" if truth.has_masks else "box"]
-    return {truth.categories[category]: numbers for category, numbers in precision.per_category().items()}

@@ -1,63 +1,79 @@
-"""Adds up what is said about the instances of a data set: AP, AR, average best overlap."""
+"""Counts the numbers of a data set's instances: AP, AR and average best overlap, by our own code or a library."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import contextlib
+import importlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS, MAX_DETS, AveragePrecision
 from segmentation.evaluation.truth.ground_truth import Photo, Row
 
-MIN_AREA = 0.01
+_LARGE = 0.01  # share of the photo's pixels
+_LIBRARY_LIMIT = 10_000  # predictions, and photos times categories: some seconds
 Numbers = dict[str, float | None]
 
 
-def best_overlaps(
-    photo: Photo, objects: Sequence[Row], masks: Sequence[Row], max_dets: int = 100
-) -> Float[np.ndarray, " large_objects"]:
-    """The best IoU of each object of a photo with any of its best-scored masks, whatever their categories.
+class ScoredPhoto(NamedTuple):
+    """A photo, its labelled objects, and its predictions as COCO results."""
 
-    Objects are those that are no crowd and cover more than 1 % of the photo's pixels.
-
-    Args:
-        photo: their size.
-        objects: of the photo, see :func:`segmentation.evaluation.truth.ground_truth.read_ground_truth`.
-        masks: predictions with ``score`` and ``segmentation`` (RLE).
-        max_dets: number of masks that count; of equal scores the first.
-
-    Returns:
-        One number in 0 ... 1 for each object; 0 where there are no masks.
-    """
-    shapes = [row["segmentation"] for row in objects if not row["iscrowd"]]
-    large = [rle for rle in shapes if coco_mask.area(rle) > MIN_AREA * photo.height * photo.width]
-    chosen = sorted(masks, key=lambda row: -row["score"])[:max_dets]
-    if not large or not chosen:
-        return np.zeros(len(large))
-    overlaps: np.ndarray = coco_mask.iou([row["segmentation"] for row in chosen], large, [0] * len(large))
-    return overlaps.max(axis=0)
+    photo: Photo
+    objects: list[Row]
+    predictions: list[Row]
 
 
 class InstanceNumbers(NamedTuple):
     """COCO's twelve numbers of masks and of boxes, and the average best overlap, in percent.
 
-    Numbers are ``None`` where there are no such objects, all of the masks' where the objects have boxes only.
+    Numbers are ``None`` where there are no such objects, and all of the masks' are where the objects have boxes only.
+    ``per_category`` holds ``AP`` and ``AP50`` of each category, of masks (of boxes where there are no masks).
     """
 
     mask: Numbers
     box: Numbers
     best_overlap: float | None
     best_overlap_objects: int
+    per_category: dict[int, Numbers]
+
+
+def best_overlaps(
+    photo: Photo, objects: Sequence[Row], predictions: Sequence[Row], max_dets: int = MAX_DETS[-1]
+) -> Float[np.ndarray, " large_objects"]:
+    """Computes the best IoU of each object of a photo with its best-scored masks, whatever their categories.
+
+    Only objects count that are not crowds and cover more than 1 % of the photo's pixels.
+
+    Args:
+        photo: the photo, for its size.
+        objects: labelled objects of the photo (:func:`segmentation.evaluation.truth.ground_truth.read_ground_truth`).
+        predictions: predictions with ``score`` and ``segmentation`` (RLE).
+        max_dets: number of best-scored masks that count; of equal scores the first.
+
+    Returns:
+        One number in 0 ... 1 for each object that counts; 0 where there are no masks.
+    """
+    shapes = [row["segmentation"] for row in objects if not row["iscrowd"]]
+    large = [rle for rle in shapes if coco_mask.area(rle) > _LARGE * photo.height * photo.width]
+    chosen = sorted(predictions, key=lambda row: -row["score"])[:max_dets]
+    if not large or not chosen:
+        return np.zeros(len(large))
+    overlaps: np.ndarray = coco_mask.iou([row["segmentation"] for row in chosen], large, [0] * len(large))
+    return overlaps.max(axis=0)
 
 
 class InstanceQuality:
-    """AP, AR and average best overlap of masks and boxes.
+    """AP, AR and average best overlap of masks and boxes, photo by photo.
 
     Args:
-        categories: their ids.
-        class_agnostic: all categories are one.
-        has_masks: else objects and predictions have boxes only.
+        categories: ids of the categories.
+        class_agnostic: whether all categories are taken as one.
+        has_masks: whether there are masks; else objects and predictions have boxes only.
 
     Example:
         >>> from segmentation.evaluation.metrics.any_rle import to_rle
@@ -76,44 +92,159 @@ class InstanceQuality:
 
     @property
     def num_photos(self) -> int:
-        """Photos so far."""
+        """Number of photos so far."""
         return len(self._overlaps)
 
     def update(self, photo: Photo, objects: Sequence[Row], predictions: Sequence[Row]) -> None:
-        """Counts one photo; see :meth:`AveragePrecision.update`.
+        """Adds one photo; see :meth:`AveragePrecision.update`.
 
         Raises:
-            ValueError: a category that there is not.
+            ValueError: a category that is not among ``categories``.
         """
         for precision in self.precision.values():
             precision.update(objects, predictions)
-        has_masks = "mask" in self.precision
-        self._overlaps.append(best_overlaps(photo, objects, predictions, MAX_DETS[-1]) if has_masks else np.zeros(0))
+        self._overlaps.append(best_overlaps(photo, objects, predictions) if "mask" in self.precision else np.zeros(0))
 
     def merge(self, other: "InstanceQuality") -> None:
-        """Adds the photos of another one, behind its own."""
+        """Appends the photos of another object."""
         for kind, precision in self.precision.items():
             precision.merge(other.precision[kind])
         self._overlaps += other._overlaps
 
     def compute(self) -> InstanceNumbers:
-        """The numbers of all photos so far."""
-        nothing: Numbers = dict.fromkeys(COCO_NUMBERS)
+        """Returns the numbers of all photos so far."""
         numbers = {kind: precision.compute() for kind, precision in self.precision.items()}
-        overlaps = np.concatenate([np.zeros(0), *self._overlaps])
-        best = 100 * float(overlaps.mean()) if overlaps.size else None
-        return InstanceNumbers(numbers.get("mask", nothing), numbers["box"], best, overlaps.size)
+        first = next(iter(self.precision.values()))
+        return _instance_numbers(numbers, self._overlaps, {} if first.class_agnostic else first.per_category())
 
     def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> dict[str, Float[np.ndarray, " samples"]]:
-        """The numbers if each photo were there so many times, as ``"mask AP"``; NaN where there are no objects."""
-        found = {}
+        """Returns the numbers, named as ``"mask AP"``, with each photo counted ``weights`` times; NaN without
+        objects.
+        """
+        numbers = {}
         for kind, precision in self.precision.items():
             for name, values in precision.resampled(weights).items():
-                found[f"{kind} {name}"] = values
-        sums = np.array([overlaps.sum() for overlaps in self._overlaps])
-        number = weights @ np.array([overlaps.size for overlaps in self._overlaps], dtype=np.float64)
+                numbers[f"{kind} {name}"] = values
         if "mask" in self.precision:
-            found["best overlap"] = 100 * np.divide(
-                weights @ sums, number, np.full(len(weights), np.nan), where=number > 0
-            )
-        return found
+            sums = weights @ np.array([overlaps.sum() for overlaps in self._overlaps])
+            objects = weights @ np.array([overlaps.size for overlaps in self._overlaps], dtype=np.float64)
+            no_objects = np.full(len(weights), np.nan)
+            numbers["best overlap"] = 100 * np.divide(sums, objects, no_objects, where=objects > 0)
+        return numbers
+
+
+def _instance_numbers(
+    numbers: dict[str, Numbers], overlaps: Iterable[Float[np.ndarray, " _"]], per_category: dict[int, Numbers]
+) -> InstanceNumbers:
+    all_overlaps = np.concatenate([np.zeros(0), *overlaps])
+    best = 100 * float(all_overlaps.mean()) if all_overlaps.size else None
+    masks = numbers.get("mask", dict.fromkeys(COCO_NUMBERS))
+    return InstanceNumbers(masks, numbers["box"], best, all_overlaps.size, per_category)
+
+
+def choose_engine(engine: str, *, predictions: int, photos: int, categories: int, workers: int) -> str:
+    """Returns the engine for an evaluation: pycocotools by default, our own code where the library costs much.
+
+    The library takes one process, two or three times the time of our own code, and up to five times its memory: at the
+    limit some seconds and 80 MiB more (``docs/decisions.md``). It visits every pair of photo and category.
+    """
+    if engine != "auto":
+        return engine
+    cheap = workers == 1 and max(predictions, photos * categories) <= _LIBRARY_LIMIT
+    return "pycocotools" if cheap else "own"
+
+
+def library_numbers(
+    engine: str,
+    photos: Sequence[ScoredPhoto],
+    categories: Sequence[int],
+    *,
+    class_agnostic: bool = False,
+    has_masks: bool = True,
+) -> InstanceNumbers:
+    """Counts the numbers of all photos at once by a library.
+
+    Args:
+        engine: ``pycocotools``, or ``faster-coco-eval`` where it is installed.
+        photos: photos with their objects and predictions.
+        categories: ids of the categories.
+        class_agnostic: whether all categories are taken as one.
+        has_masks: whether there are masks; else objects and predictions have boxes only.
+
+    Raises:
+        ValueError: the library is not installed.
+    """
+    ids = [1] if class_agnostic else sorted(categories)
+    numbers: dict[str, Numbers] = {}
+    per_category: dict[int, Numbers] = {}
+    for iou_type in ("mask", "box") if has_masks else ("box",):
+        evaluation = _evaluate(engine, photos, ids, "segmentation" if iou_type == "mask" else "bbox", class_agnostic)
+        numbers[iou_type] = dict(zip(COCO_NUMBERS, map(_percent, evaluation.stats), strict=False))
+        if not class_agnostic and not per_category:
+            precision = evaluation.eval["precision"][:, :, :, 0, -1]  # thresholds, recalls, categories
+            for place, category in enumerate(ids):
+                curves = precision[:, :, place]
+                per_category[category] = {"AP": _percent(curves.mean()), "AP50": _percent(curves[0].mean())}
+    overlaps = [best_overlaps(*photo) for photo in photos] if has_masks else []
+    return _instance_numbers(numbers, overlaps, per_category)
+
+
+def _evaluate(
+    engine: str, photos: Sequence[ScoredPhoto], categories: Sequence[int], key: str, class_agnostic: bool
+) -> Any:
+    """Runs a library on masks or boxes, without what it prints."""
+    data_set, evaluator = _library(engine)
+    sides = []
+    for side in ("objects", "predictions"):
+        rows = [(image, row) for image, photo in enumerate(photos, start=1) for row in getattr(photo, side)]
+        coco = data_set()
+        coco.dataset = {
+            "images": [
+                {"id": image, "height": each.photo.height, "width": each.photo.width}
+                for image, each in enumerate(photos, start=1)
+            ],
+            "categories": [{"id": category} for category in categories],
+            "annotations": [
+                # numbered from 1: pycocotools takes an object of id 0 for "not matched"
+                {
+                    "id": number,
+                    "image_id": image,
+                    "category_id": 1 if class_agnostic else row["category_id"],
+                    key: row[key],
+                    "iscrowd": row.get("iscrowd", 0),
+                    "area": row["area"] if "area" in row else _area(row, key),
+                    **({"score": row["score"]} if "score" in row else {}),
+                }
+                for number, (image, row) in enumerate(rows, start=1)
+            ],
+        }
+        sides.append(coco)
+    with contextlib.redirect_stdout(io.StringIO()):
+        for coco in sides:
+            coco.createIndex()
+        evaluation = evaluator(*sides, "segm" if key == "segmentation" else "bbox")
+        evaluation.params.maxDets = list(MAX_DETS)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def _library(engine: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
+    """Returns the library's classes of data sets and of evaluations."""
+    if engine == "pycocotools":
+        return COCO, COCOeval
+    try:
+        library = importlib.import_module("faster_coco_eval")
+    except ImportError:
+        raise ValueError("'engine' faster-coco-eval is not installed: pip install faster-coco-eval") from None
+    return library.COCO, library.COCOeval_faster
+
+
+def _area(row: Row, key: str) -> float:
+    return float(row["bbox"][2] * row["bbox"][3] if key == "bbox" else coco_mask.area(row["segmentation"]))
+
+
+def _percent(share: float) -> float | None:
+    """Converts a number of a library, -1 where there are no objects."""
+    return None if share == -1 else 100 * float(share)

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from graphpool.checks import check_choice
-from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.evaluation.metrics.mapping import MOST, check_clusters
+from segmentation.evaluation.metrics.mapping import MAX_CLUSTERS, FitPlan, FittedMapping, check_clusters
 from segmentation.evaluation.metrics.panoptic_quality import PanopticQuality, PanopticScores, Quality
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_maps import PredictedPanoptic, SegmentMapFile, read_predicted_panoptic
@@ -210,7 +209,7 @@ def _fit_mapping(
 ) -> ClusterMapping:
     """Maps clusters to the classes that share most pixels with them, things and stuff apart."""
     quality = count_cluster_pixels(classes, predicted, photos, workers=workers, progress=progress)
-    allowed = np.ones((len(classes), MOST), dtype=bool)
+    allowed = np.ones((len(classes), MAX_CLUSTERS), dtype=bool)
     for cluster in _labels(photos):
         kinds = predicted.kinds.get(cluster, set())
         if len(kinds) == 1:
@@ -232,7 +231,7 @@ def count_cluster_pixels(
         ValueError: a cluster that is no whole number, or a map that cannot be read.
     """
     check_clusters(predicted.source, _labels(photos))
-    quality = SemanticQuality(len(classes), MOST)
+    quality = SemanticQuality(len(classes), MAX_CLUSTERS)
     title = "mapping" if progress else None
     for portion in work_on(partial(_count_pixels, len(classes)), photos, len(photos), workers=workers, title=title):
         quality.merge(portion)
@@ -240,7 +239,7 @@ def count_cluster_pixels(
 
 
 def _count_pixels(num_classes: int, photos: Sequence[PhotoSegments]) -> SemanticQuality:
-    quality = SemanticQuality(num_classes, MOST)
+    quality = SemanticQuality(num_classes, MAX_CLUSTERS)
     for photo, predicted in photos:
         if predicted is None:
             continue

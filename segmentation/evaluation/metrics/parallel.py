@@ -1,4 +1,4 @@
-"""Work on many photos: in several processes, in order, with a bar."""
+"""Works on many photos in several processes, in order, with a bar."""
 
 import multiprocessing
 import os
@@ -15,14 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from graphpool.checks import check_count
 
 Item = TypeVar("Item")
-Part = TypeVar("Part")
-Done = Generator[tuple[int, Part], None, None]
-_PORTION = 16  # photos that travel together
+Result = TypeVar("Result")
+Results = Generator[tuple[int, Result], None, None]  # with the number of items
+_PORTION = 16  # items that are sent to a process together
 _WORTH_IT = 200  # photos a process, below which starting it takes longer than it saves
 
 
 def choose_workers(photos: int, asked: int | None = None) -> int:
-    """A number of processes: what was asked for, else as many as there are cores, if there are photos enough.
+    """Returns the number of processes that was asked for, else one for each core if there are enough photos.
 
     Example:
         >>> choose_workers(50), choose_workers(50, asked=3)
@@ -34,38 +34,38 @@ def choose_workers(photos: int, asked: int | None = None) -> int:
 
 
 def work_on(
-    work: Callable[[Sequence[Item]], Part],
+    work: Callable[[Sequence[Item]], Result],
     items: Iterable[Item],
     total: int,
     *,
     workers: int = 1,
     title: str | None = None,
-) -> Iterator[Part]:
-    """What ``work`` makes of portions of the items, in order.
+) -> Iterator[Result]:
+    """Calls ``work`` on portions of the items, and yields what it returns in their order.
 
-    Few portions are under way at a time, however many items there are. With several processes, ``work``, its items and
-    what it returns must be picklable. An error in one of them is raised here, and ends the others.
+    Only a few portions are under way at a time, however many items there are. With several processes, ``work``, its
+    items and its results must be picklable. An error in one process is raised here, and ends the others.
 
     Args:
-        work: takes some of the items.
-        items: what there is to do.
-        total: how many they are, for the bar.
+        work: function of a portion of the items.
+        items: the items.
+        total: number of items, for the bar.
         workers: number of processes; 1 is this one.
-        title: shows a bar of this name on standard error.
+        title: title of a bar on standard error; ``None`` for no bar.
 
     Example:
-        >>> list(work_on(sum, range(20), 20))  # 0 ... 15, then the rest
+        >>> list(work_on(sum, range(20), 20))  # 0 ... 15, then 16 ... 19
         [120, 70]
     """
     portions = _portions(items)
-    done = _here(work, portions) if workers == 1 else _elsewhere(work, portions, workers)
+    results = _in_this_process(work, portions) if workers == 1 else _in_processes(work, portions, workers)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=title is None) as bar, closing(done):
+    with Progress(*columns, console=console, transient=True, disable=title is None) as bar, closing(results):
         task = bar.add_task(title or "", total=total)
-        for size, part in done:
+        for size, result in results:
             bar.update(task, advance=size)
-            yield part
+            yield result
 
 
 def _portions(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -74,17 +74,19 @@ def _portions(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield portion
 
 
-def _here(work: Callable[[Sequence[Item]], Part], portions: Iterator[list[Item]]) -> Done[Part]:
+def _in_this_process(work: Callable[[Sequence[Item]], Result], portions: Iterator[list[Item]]) -> Results[Result]:
     for portion in portions:
         yield len(portion), work(portion)
 
 
-def _elsewhere(work: Callable[[Sequence[Item]], Part], portions: Iterator[list[Item]], workers: int) -> Done[Part]:
-    # a process that is forked from one with threads, of which torch and the bar have some, may hang
+def _in_processes(
+    work: Callable[[Sequence[Item]], Result], portions: Iterator[list[Item]], workers: int
+) -> Results[Result]:
+    # a process that is forked from one with threads, such as torch's and the bar's, may hang
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
         context.set_forkserver_preload(["segmentation.evaluation.metrics"])
-    waiting: deque[tuple[int, Future[Part]]] = deque()
+    waiting: deque[tuple[int, Future[Result]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
             for portion in portions:

@@ -12,7 +12,7 @@ from PIL import Image
 from graphpool.checks import check_count
 from segmentation.base.inputs import read_json
 from segmentation.base.wording import counted, some_of
-from segmentation.evaluation.metrics.photo_matching import match_photos
+from segmentation.evaluation.metrics.predictions import match_photos
 from segmentation.evaluation.truth.ground_truth import Photo, PhotoId, checked_rows, rows_of
 from segmentation.evaluation.truth.truth_maps import read_png
 

@@ -1,98 +1,107 @@
-"""Reads predicted masks from a file and checks them."""
+"""Reads predicted masks, finds their photos in the ground truth, and checks them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from pycocotools import mask as coco_mask
 
 from segmentation.base.wording import counted, some_of
 from segmentation.evaluation.metrics.any_rle import to_rle
-from segmentation.evaluation.metrics.json_stream import stream_rows
-from segmentation.evaluation.metrics.photo_matching import PhotoMatch, match_photos
-from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, Row, is_box, is_number, rows_of
+from segmentation.evaluation.metrics.prediction_file import NO_SCORE, PredictedMask, PredictionFile, Source
+from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, PhotoId, Row, is_box, is_number, photo_rows
 
-NO_SCORE = ...  # stays the same object in another process
 KINDS = ("instance", "semantic", "all")
-Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 _ADVICE = "map the predictions to its categories first (--mapping), or score all as one category (--class-agnostic)"
 
 
-class FoundMask:
-    """A scored mask or box, as small as it can be: there may be hundreds of thousands.
+@dataclass(frozen=True)
+class PhotoMatch:
+    """Photos of the predictions that were found in the ground truth, and those that were not.
 
     Attributes:
-        number: of its entry in the file.
-        label: category, or cluster.
-        score: by which predictions are ranked, as the file has it.
-        mask: as the file has it; ``None`` where there is none.
-        box: as the file has it; ``None`` where there is none.
+        photo_of: photo of the ground truth for each ``image_id`` of the predictions.
+        strangers: names of the photos of the predictions that are not in the ground truth.
+        missing: names of the photos of the ground truth that are not in the predictions.
     """
 
-    __slots__ = ("box", "label", "mask", "number", "score")
+    photo_of: dict[PhotoId, PhotoId]
+    strangers: list[str]
+    missing: list[str]
 
-    def __init__(self, number: int, label: Any, score: Any, mask: Any, box: Any) -> None:
-        self.number, self.label, self.score, self.mask, self.box = number, label, score, mask, box
 
+def match_photos(
+    name: str, loaded: Mapping[str, Any] | None, first: Mapping[PhotoId, int], photos: Mapping[PhotoId, Photo]
+) -> PhotoMatch:
+    """Matches photos by file name where the predictions have ``images``, else by ``image_id``.
 
-def checked_masks(found: Sequence[FoundMask], photo: Photo, source: str, *, has_masks: bool = True) -> list[Row]:
-    """The predictions of one photo as COCO results: ``category_id``, ``score``, ``segmentation`` (RLE) and ``bbox``.
+    File names are compared as a whole first; then by their last part, if only one photo of the predictions and one of
+    the ground truth has it.
 
     Args:
-        found: of the photo.
-        photo: its name and size.
-        source: what the predictions are called in errors.
-        has_masks: else a ``bbox`` is enough.
+        name: name of the predictions in errors.
+        loaded: parts of a COCO-format file other than its annotations; ``None`` for a list of results.
+        first: number of the first entry of each ``image_id`` of the predictions.
+        photos: photos of the ground truth by their ids.
 
     Raises:
-        ValueError: no score or mask, a score that is no finite number, or a mask or box that cannot be one of this
-            photo.
+        ValueError: no photo in common, two photos of one name, or an annotation whose photo ``images`` does not have.
     """
-    return [
-        _checked(mask, f"{source}: entry {mask.number} of photo {photo.name!r}", photo, has_masks) for mask in found
-    ]
+    if loaded is not None and "images" in loaded:
+        names = {row["id"]: row["file_name"] for row in photo_rows(name, loaded)}
+        for key, number in first.items():
+            if key not in names:
+                raise ValueError(f"{name}: entry {number} is of photo {key!r}, which 'images' does not have")
+        photo_of = _match_names(names, photos)
+    else:
+        names = {key: f"image_id {key}" for key in first}
+        photo_of = {key: key for key in names if key in photos}
+    if not photo_of:
+        theirs = some_of(list(names.values())) or "no photo"
+        ours = some_of([f"{photo.name} (image_id {key})" for key, photo in photos.items()])
+        raise ValueError(f"no photo of {name} is in 'ground_truth': there {theirs}, here {ours}")
+    matched = set(photo_of.values())
+    return PhotoMatch(
+        photo_of=photo_of,
+        strangers=[name for key, name in names.items() if key not in photo_of],
+        missing=[photo.name for key, photo in photos.items() if key not in matched],
+    )
 
 
-def _checked(found: FoundMask, where: str, photo: Photo, has_masks: bool) -> Row:
-    if found.score is NO_SCORE:
-        raise ValueError(f"{where} has no 'score'")
-    if not is_number(found.score):
-        raise ValueError(f"{where}: 'score' must be a finite number, got {found.score!r}")
-    box, rle = found.box, None
-    no_box = box is None or box == ()
-    if found.mask is None and (has_masks or no_box):
-        raise ValueError(f"{where} has no 'segmentation'" + ("" if has_masks else " and no 'bbox'"))
-    if found.mask is not None and (has_masks or no_box):
-        try:
-            rle = to_rle(found.mask, photo.height, photo.width)
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-    if no_box:
-        box = coco_mask.toBbox(rle).tolist()
-    elif not is_box(box):
-        raise ValueError(f"{where}: 'bbox' must be [x, y, width, height], got {_as_list(box)!r}")
-    return {"category_id": found.label, "segmentation": rle, "bbox": list(box), "score": found.score}
-
-
-def _as_list(box: object) -> object:
-    return list(box) if isinstance(box, tuple) else box
+def _match_names(names: Mapping[PhotoId, str], photos: Mapping[PhotoId, Photo]) -> dict[PhotoId, PhotoId]:
+    by_name = {photo.name: key for key, photo in photos.items()}
+    by_last_part = {PurePosixPath(name).name: key for name, key in by_name.items()}
+    shared = {
+        last_part
+        for side in (names.values(), by_name)
+        for last_part, number in Counter(PurePosixPath(name).name for name in side).items()
+        if number > 1
+    }
+    photo_of = {}
+    for key, name in names.items():
+        last_part = PurePosixPath(name).name
+        if name in by_name:
+            photo_of[key] = by_name[name]
+        elif last_part in by_last_part and last_part not in shared:
+            photo_of[key] = by_last_part[last_part]
+    return photo_of
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Scored masks of photos of the ground truth.
+    """Predicted masks of the photos of a ground truth.
 
     Attributes:
-        found: the masks of each photo of the ground truth, in the order of the file.
+        masks: masks of each photo of the ground truth, in the order of the file.
         left_out: number of predictions of photos that are not in the ground truth.
         missing: photos of the ground truth that the predictions do not have.
-        notes: what a reader of the scores has to know about photos that were not matched.
-        source: the file, for errors.
+        notes: sentences about photos that were not matched, for the reader of the scores.
+        source: name of the file in errors.
     """
 
-    found: dict[PhotoId, list[FoundMask]]
+    masks: dict[PhotoId, list[PredictedMask]]
     left_out: int
     missing: frozenset[PhotoId]
     notes: tuple[str, ...]
@@ -102,127 +111,55 @@ class Predictions:
 def read_predictions(
     source: Source, truth: GroundTruth, *, kind: str = "instance", labels: str = "categories"
 ) -> Predictions:
-    """The predictions for a ground truth, as :func:`segmentation.evaluation.metrics.evaluate_instances` takes them.
-
-    A file is read an entry at a time.
+    """Reads the predictions for a ground truth; a file is read an entry at a time.
 
     Args:
-        source: see there.
+        source: predictions as :func:`segmentation.evaluation.metrics.evaluate_instances` takes them.
         truth: the ground truth.
-        kind: see there.
-        labels: of the predictions are ``categories`` of the ground truth, ``clusters``, or of no interest (``none``).
+        kind: kind of the predictions that count, as there.
+        labels: meaning of the predictions' ``category_id``: ``categories`` of the ground truth, ``clusters``, or
+            ``none`` where it does not matter.
 
     Raises:
-        ValueError: see there; the message names the file and the entry.
+        ValueError: predictions that cannot be read; the message names the file and the entry.
     """
     if kind not in KINDS:
         raise ValueError(f"'kind' must be one of {', '.join(KINDS)}, got {kind!r}")
     name = f"'predictions' {source}" if isinstance(source, str | Path) else "'predictions'"
-    entries = _Entries(name, kind)
-    loaded = _read(source, entries)
-    match = match_photos(name, loaded, entries.first, truth.photos)
+    file = PredictionFile(source, name, kind)
+    match = match_photos(name, file.rest, file.first, truth.photos)
     if labels == "categories":
-        _check_categories(entries, match, loaded, truth)
-    clusters = _cluster_of(name, loaded) if labels == "clusters" else {}
-    found: dict[PhotoId, list[FoundMask]] = {key: [] for key in truth.photos}
+        _check_categories(file, match, truth)
+    categories = file.categories("id") if labels == "clusters" else []
+    # without a 'cluster', the number of a category is that of its cluster
+    cluster_of = {row["id"]: row["cluster"] for row in categories if "cluster" in row}
+    masks: dict[PhotoId, list[PredictedMask]] = {key: [] for key in truth.photos}
     left_out = 0
-    for photo, masks in entries.masks.items():
+    for photo, rows in file.masks.items():
         if photo not in match.photo_of:
-            left_out += len(masks)
+            left_out += len(rows)
             continue
-        if clusters:
-            for mask in masks:
-                mask.label = clusters.get(mask.label, mask.label)
-        found[match.photo_of[photo]] += masks
+        for mask in rows if cluster_of else ():
+            mask.label = cluster_of.get(mask.label, mask.label)
+        masks[match.photo_of[photo]] += rows
     notes = _notes(match, left_out, len(truth.photos))
-    if entries.number and entries.other_kind == entries.number:
-        notes.append(f"none of the {counted(entries.number, 'prediction')} is of kind {kind!r}")
+    if file.number and file.other_kind == file.number:
+        notes.append(f"none of the {counted(file.number, 'prediction')} is of kind {kind!r}")
     missing = truth.photos.keys() - set(match.photo_of.values())
-    return Predictions(found, left_out, frozenset(missing), tuple(notes), name)
+    return Predictions(masks, left_out, frozenset(missing), tuple(notes), name)
 
 
-class EntryError(ValueError):
-    """An entry of a file that is not what it should be."""
-
-
-class _Entries:
-    """Takes the entries of a file, one by one, and keeps what counts.
-
-    Attributes:
-        masks: of each photo, by its id in the file.
-        first: number of the first entry of each photo.
-        number: entries so far.
-        other_kind: those of another kind.
-    """
-
-    def __init__(self, name: str, kind: str) -> None:
-        self.name, self.kind = name, kind
-        self.masks: dict[PhotoId, list[FoundMask]] = {}
-        self.first: dict[PhotoId, int] = {}
-        self.number = self.other_kind = 0
-        self._ids: set[object] = set()
-
-    def add(self, number: int, row: object) -> None:
-        """Keeps an entry."""
-        where = f"{self.name}: entry {number}"
-        self.number += 1
-        if not isinstance(row, Mapping):
-            raise EntryError(f"{where} must be a dict, got {row!r:.80}")
-        photo, own = row.get("image_id"), row.get("id")
-        if not isinstance(photo, int | str):
-            missing = "has no 'image_id'" if photo is None else "must have a number or text as 'image_id'"
-            raise EntryError(f"{where} {missing}: {dict(row)!r:.120}")
-        if isinstance(own, int | str):
-            if own in self._ids:
-                raise EntryError(f"{where} has the id {own!r}, which an entry before it has")
-            self._ids.add(own)
-        self.first.setdefault(photo, number)
-        masks = self.masks.setdefault(photo, [])
-        if self.kind != "all" and row.get("kind", self.kind) != self.kind:
-            self.other_kind += 1
-            return
-        box = row.get("bbox")
-        box = box.tolist() if isinstance(box, np.ndarray) else box
-        score = row.get("score", NO_SCORE)  # what is missing is told later, with the name of the photo
-        masks.append(
-            FoundMask(
-                number,
-                row.get("category_id"),
-                score,
-                row.get("segmentation"),
-                tuple(box) if isinstance(box, list) else box,
-            )
-        )
-
-
-def _read(source: Source, entries: _Entries) -> Mapping[str, Any] | None:
-    """The other parts of the file; None if it is a list."""
-    if isinstance(source, str | Path):
-        try:
-            rest = stream_rows(Path(source), "annotations", entries.add)
-        except EntryError:
-            raise
-        except ValueError as error:
+def _check_categories(file: PredictionFile, match: PhotoMatch, truth: GroundTruth) -> None:
+    used = {mask.label for photo in match.photo_of for mask in file.masks.get(photo, [])}
+    for category in used:
+        if category not in truth.categories:
+            raise ValueError(f"{file.name} has category_id {category!r}, which 'ground_truth' does not have; {_ADVICE}")
+    for row in file.categories("id", "name"):
+        if row["id"] in used and row["name"] != truth.categories[row["id"]]:
             raise ValueError(
-                f"'predictions' must be a JSON file, but {source} cannot be read as one: {error}"
-            ) from error
-        if rest is not None:
-            rows_of(entries.name, rest, "annotations")
-        return rest
-    rows: Any = rows_of(entries.name, source, "annotations") if isinstance(source, Mapping) else source
-    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
-        raise ValueError(f"{entries.name} must be a list of results or a COCO-format dict, got {rows!r:.80}")
-    for number, row in enumerate(rows):
-        entries.add(number, row)
-    return source if isinstance(source, Mapping) else None
-
-
-def _cluster_of(name: str, loaded: Mapping[str, Any] | None) -> dict[Any, int]:
-    """The cluster of each category, where the file says so; else the number of a category is that of its cluster."""
-    if loaded is None or "categories" not in loaded:
-        return {}
-    rows = rows_of(name, loaded, "categories", "id")
-    return {row["id"]: row["cluster"] for row in rows if "cluster" in row}
+                f"category {row['id']} is {row['name']!r} in {file.name} but {truth.categories[row['id']]!r} in "
+                f"'ground_truth'; {_ADVICE}"
+            )
 
 
 def _notes(match: PhotoMatch, left_out: int, num_photos: int) -> list[str]:
@@ -240,20 +177,43 @@ def _notes(match: PhotoMatch, left_out: int, num_photos: int) -> list[str]:
     return notes
 
 
-def _check_categories(
-    entries: _Entries, match: PhotoMatch, loaded: Mapping[str, Any] | None, truth: GroundTruth
-) -> None:
-    used = {mask.label for photo in match.photo_of if photo in entries.masks for mask in entries.masks[photo]}
-    for category in used:
-        if category not in truth.categories:
-            raise ValueError(
-                f"{entries.name} has category_id {category!r}, which 'ground_truth' does not have; {_ADVICE}"
-            )
-    if loaded is None or "categories" not in loaded:
-        return
-    for row in rows_of(entries.name, loaded, "categories", "id", "name"):
-        if row["id"] in used and row["name"] != truth.categories[row["id"]]:
-            raise ValueError(
-                f"category {row['id']} is {row['name']!r} in {entries.name} but {truth.categories[row['id']]!r} in "
-                f"'ground_truth'; {_ADVICE}"
-            )
+def checked_masks(masks: Sequence[PredictedMask], photo: Photo, source: str, *, has_masks: bool = True) -> list[Row]:
+    """Converts the predictions of one photo to COCO results with ``category_id``, ``score``, ``segmentation`` (RLE)
+    and ``bbox``.
+
+    Args:
+        masks: predictions of the photo.
+        photo: name and size of the photo.
+        source: name of the predictions in errors.
+        has_masks: whether predictions need masks; else a ``bbox`` is enough.
+
+    Raises:
+        ValueError: no score or mask, a score that is not a finite number, or a mask or box that cannot be one of this
+            photo.
+    """
+    return [
+        _checked(mask, f"{source}: entry {mask.number} of photo {photo.name!r}", photo, has_masks) for mask in masks
+    ]
+
+
+def _checked(mask: PredictedMask, where: str, photo: Photo, has_masks: bool) -> Row:
+    if mask.score is NO_SCORE:
+        raise ValueError(f"{where} has no 'score'")
+    if not is_number(mask.score):
+        raise ValueError(f"{where}: 'score' must be a finite number, got {mask.score!r}")
+    box, rle = mask.box, None
+    no_box = box is None or box == ()
+    if mask.mask is None and (has_masks or no_box):
+        raise ValueError(f"{where} has no 'segmentation'" + ("" if has_masks else " and no 'bbox'"))
+    if mask.mask is not None and (has_masks or no_box):
+        try:
+            rle = to_rle(mask.mask, photo.height, photo.width)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+    if no_box:
+        box = coco_mask.toBbox(rle).tolist()
+    elif not is_box(box):
+        raise ValueError(
+            f"{where}: 'bbox' must be [x, y, width, height], got {list(box) if isinstance(box, tuple) else box!r}"
+        )
+    return {"category_id": mask.label, "segmentation": rle, "bbox": list(box), "score": mask.score}

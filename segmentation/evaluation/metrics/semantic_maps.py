@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphpool.checks import check_choice
-from segmentation.evaluation.metrics.fit_plan import FitPlan, FittedMapping
-from segmentation.evaluation.metrics.mapping import MOST, fit_mapping
+from segmentation.evaluation.metrics.mapping import MAX_CLUSTERS, FitPlan, FittedMapping, fit_mapping
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_maps import centre_square, find_label_maps, read_label_map
 from segmentation.evaluation.metrics.semantic_quality import SemanticQuality, SemanticScores
@@ -103,7 +102,7 @@ def evaluate_semantic(
     elif isinstance(mapping, FittedMapping):
         scored = mapping.plan.split(scored)[1]
         mapping = mapping.mapping
-    num_predicted = MOST if labels == "clusters" else len(truth.classes)
+    num_predicted = MAX_CLUSTERS if labels == "clusters" else len(truth.classes)
     portions = work_on(
         partial(count_pixels, truth.classes, labels, num_predicted, crop),
         photos,
@@ -143,7 +142,7 @@ def fit_pixel_mapping(
 ) -> ClusterMapping:
     """Maps clusters to the classes that share most pixels with them.
 
-    See :func:`~segmentation.evaluation.metrics.mapping.fit_mapping`; ``allowed`` is ``[classes, MOST]``.
+    See :func:`~segmentation.evaluation.metrics.mapping.fit_mapping`; ``allowed`` is ``[classes, MAX_CLUSTERS]``.
     """
     clusters = quality.clusters()
     return fit_mapping(

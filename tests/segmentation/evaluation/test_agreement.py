@@ -1,15 +1,19 @@
 """The same numbers as other programs: panopticapi's rules, torchmetrics, faster-coco-eval, trying all mappings."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from segmentation.evaluation.metrics import FitPlan, PanopticQuality, SemanticQuality, evaluate_instances
+from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS
 from segmentation.evaluation.metrics.instance_fit import voted_instances
+from segmentation.evaluation.metrics.instance_quality import choose_engine
 from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.segment_matching import PredictedSegment
+from segmentation.evaluation.truth.ground_truth import read_ground_truth
 from segmentation.evaluation.truth.truth_maps import TruthSegment
 from tests.oracles.coco import random_results, random_truth
 from tests.oracles.panopticapi import Photo, Segment, literal_pq
@@ -77,22 +81,55 @@ def test_mean_iou_is_torchmetrics(seed: int) -> None:
 
 @pytest.mark.parametrize("class_agnostic", [False, True])
 @pytest.mark.parametrize("engine", ["pycocotools", "faster-coco-eval"])
-def test_libraries_give_the_same_numbers(engine: str, class_agnostic: bool) -> None:
+def test_libraries_give_the_same_numbers(engine: str, class_agnostic: bool, capsys: pytest.CaptureFixture[str]) -> None:
     if engine == "faster-coco-eval":
         pytest.importorskip("faster_coco_eval")
     rng = np.random.default_rng(3)
     truth = random_truth(rng)
     results = random_results(rng, truth, extra=30)
+    truth["annotations"] = [row for row in truth["annotations"] if row["category_id"] != 8]  # one without objects
+    capsys.readouterr()
     own, other = (
         evaluate_instances(truth, results, class_agnostic=class_agnostic, engine=each) for each in ("own", engine)
     )
     assert own.mask == pytest.approx(other.mask)
     assert own.box == pytest.approx(other.box)
-    assert other.protocol["engine"] == engine
+    assert other.per_class.keys() == own.per_class.keys() == (set() if class_agnostic else {"cat", "dog", "cow"})
+    for name, numbers in own.per_class.items():
+        assert numbers == pytest.approx(other.per_class[name])
+        assert (numbers["AP"] is None) == (name == "dog")
+    assert (own.best_overlap, own.protocol["best_overlap_objects"]) == (
+        other.best_overlap,
+        other.protocol["best_overlap_objects"],
+    )
+    assert (own.protocol["engine"], other.protocol["engine"]) == ("own", engine)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_boxes_without_masks_by_a_library() -> None:
+    rng = np.random.default_rng(4)
+    with_masks = random_truth(rng)
+    truth = replace(read_ground_truth(with_masks), has_masks=False)
+    results = random_results(rng, with_masks)
+    own, other = (evaluate_instances(truth, results, engine=each) for each in ("own", "pycocotools"))
+    assert own.box == pytest.approx(other.box)
+    assert own.mask == other.mask == dict.fromkeys(COCO_NUMBERS)
+    assert own.best_overlap is other.best_overlap is None
+    assert own.per_class["cat"] == pytest.approx(other.per_class["cat"])
+
+
+def test_the_library_counts_where_it_is_cheap() -> None:
+    few = {"predictions": 9000, "photos": 90, "categories": 80, "workers": 1}
+    assert choose_engine("auto", **few) == "pycocotools"
+    for more in ({"predictions": 90_000}, {"photos": 900}, {"categories": 1203}, {"workers": 2}):
+        assert choose_engine("auto", **{**few, **more}) == "own"
+    assert choose_engine("faster-coco-eval", **few) == "faster-coco-eval"
 
 
 def test_an_unknown_engine(as_users_call_it: None) -> None:
-    with pytest.raises(ValueError, match="'engine' must be one of 'own', 'pycocotools', 'faster-coco-eval', got 'x'"):
+    with pytest.raises(
+        ValueError, match="'engine' must be one of 'auto', 'own', 'pycocotools', 'faster-coco-eval', got 'x'"
+    ):
         evaluate_instances({}, [], engine="x")
 
 

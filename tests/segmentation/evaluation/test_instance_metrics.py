@@ -31,9 +31,14 @@ def same(found: dict[str, float | None], stats: list[float]) -> None:
 
 
 def check(scores: InstanceScores, truth: Data, results: list[Data], class_agnostic: bool) -> None:
-    same(scores.mask, coco_stats(truth, results, "segm", class_agnostic))
-    same(scores.box, coco_stats(truth, results, "bbox", class_agnostic))
-    assert scores.best_overlap == pytest.approx(100 * literal_best_overlap(truth, results))
+    """Checks the scores, which a library counted, and our own counts of the same photos."""
+    assert scores.protocol["engine"] == "pycocotools"
+    assert scores.quality is not None
+    stats = [coco_stats(truth, results, iou_type, class_agnostic) for iou_type in ("segm", "bbox")]
+    for numbers in (scores, scores.quality.compute()):
+        same(numbers.mask, stats[0])
+        same(numbers.box, stats[1])
+        assert numbers.best_overlap == pytest.approx(100 * literal_best_overlap(truth, results))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmentation.evaluation.metrics.instance_fit import mask_overlaps, matched_instances
+from segmentation.evaluation.metrics.instance_fit import matched_instances
 from segmentation.evaluation.metrics.mapping import fit_mapping
 from segmentation.evaluation.metrics.semantic_quality import confusion_matrix
 from segmentation.prediction.clusters import ClusterMapping, MappedCluster, read_mapping
@@ -131,15 +131,6 @@ def test_bad_files(loaded: Any, message: str, tmp_path: Path) -> None:
     file.write_text(json.dumps(loaded)[:-1])
     with pytest.raises(ValueError, match="'mapping' must be a JSON file, but"):
         read_mapping(file)
-
-
-@pytest.mark.parametrize("shape", [(4, 3), (1, 6), (0, 3), (3, 0), (0, 0)])
-def test_overlaps_of_masks(shape: tuple[int, int]) -> None:
-    rng = np.random.default_rng(sum(shape))
-    truth, predicted = (rng.random((number, 6, 11)) < 0.4 for number in shape)
-    truth[:1] = False
-    expected = [[(one & other).sum() / (one | other).sum() for other in predicted] for one in truth]
-    np.testing.assert_allclose(mask_overlaps(truth, predicted), np.reshape(expected, shape))
 
 
 @pytest.mark.parametrize("seed", range(20))
