@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch_geometric.data import Batch, Data
 
 from graphpool.affinity_state import AffinityState
 from graphpool.batch_layout import Layout
@@ -16,6 +15,7 @@ from graphpool.segment_reduce import take_rows
 
 if TYPE_CHECKING:
     from tgp.select import SelectOutput as TgpSelectOutput
+    from torch_geometric.data import Data
     from torch_geometric.nn.pool.select import SelectOutput
 
 
@@ -72,6 +72,8 @@ class Pooled(NamedTuple):
 
         Host syncs: two for a batch.
         """
+        from torch_geometric.data import Batch, Data  # here, since its import takes seconds
+
         num_graphs = batch_size
         if num_graphs is None:
             num_graphs = int(self.batch[-1]) + 1 if self.batch.numel() else 1
