@@ -219,11 +219,9 @@ class AveragePrecision:
         """Returns the interpolated precision and the highest recall; NaN without objects."""
         ranked = self._rank(category, area)
         total = float(weights @ ranked.objects)
-        shape = len(IOU_THRESHOLDS), _RECALLS.size
-        if not total:
-            return np.full(shape, np.nan), np.full(shape[0], np.nan)
-        if not ranked.photo.size:
-            return np.zeros(shape), np.zeros(shape[0])
+        if not total or not ranked.photo.size:
+            nothing = np.full((len(IOU_THRESHOLDS), _RECALLS.size), 0.0 if total else np.nan)
+            return nothing, nothing[:, 0]
         weight = weights[ranked.photo]
         right, wrong = (np.cumsum(flags * weight, axis=1) for flags in (ranked.right, ranked.wrong))
         recall = right / total

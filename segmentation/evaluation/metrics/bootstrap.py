@@ -93,11 +93,11 @@ def intervals(
     weights = draw(metric.num_photos, samples, seed)
     drawn = _resampled(metric, weights, progress)
     values = metric.resampled(np.ones((1, metric.num_photos)))
-    ends = _ends(confidence)
+    percentiles = _percentiles(confidence)
     result = {}
     for name, value in values.items():
         if not np.isnan(value[0]):
-            low, high = np.nanpercentile(drawn[name], ends).tolist()
+            low, high = np.nanpercentile(drawn[name], percentiles).tolist()
             result[name] = Interval(float(value[0]), low, high)
     return result
 
@@ -130,14 +130,14 @@ def compare(
     ones = np.ones((1, one.num_photos))
     first, second = (_resampled(metric, weights, progress) for metric in (one, other))
     first_values, second_values = (metric.resampled(ones) for metric in (one, other))
-    ends = _ends(confidence)
+    percentiles = _percentiles(confidence)
     result = {}
     for name in first_values:
         difference = float(first_values[name][0] - second_values[name][0])
         if not np.isnan(difference):
             drawn = first[name] - second[name]
             drawn = drawn[~np.isnan(drawn)]
-            low, high = np.percentile(drawn, ends).tolist()
+            low, high = np.percentile(drawn, percentiles).tolist()
             result[name] = Comparison(difference, low, high, float((drawn > 0).mean()))
     return result
 
@@ -160,6 +160,6 @@ def _resampled(metric: Resampled, weights: Float[np.ndarray, "samples photos"], 
     return {name: np.concatenate([portion[name] for portion in portions]) for name in portions[0]}
 
 
-def _ends(confidence: float) -> tuple[float, float]:
+def _percentiles(confidence: float) -> tuple[float, float]:
     check_number("confidence", confidence, 0, 1, open_low=True)
     return 50 * (1 - confidence), 50 * (1 + confidence)

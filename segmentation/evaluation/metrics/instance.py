@@ -9,7 +9,7 @@ from typing import Any
 from graphpool.checks import check_choice
 from segmentation.base.choices import COCO_ENGINES
 from segmentation.evaluation.metrics.average_precision import MAX_DETS
-from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of, sorted_ids
+from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of
 from segmentation.evaluation.metrics.instance_quality import (
     InstanceQuality,
     ScoredPhoto,
@@ -56,13 +56,7 @@ class InstanceScores:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything but the notes, for a JSON file."""
-        return {
-            "mask": self.mask,
-            "box": self.box,
-            "best_overlap": self.best_overlap,
-            "per_class": self.per_class,
-            "protocol": self.protocol,
-        }
+        return {name: getattr(self, name) for name in ("mask", "box", "best_overlap", "per_class", "protocol")}
 
 
 def evaluate_instances(
@@ -83,17 +77,16 @@ def evaluate_instances(
 
     Args:
         ground_truth: a COCO file, the contents of one, or the ground truth that the reader of a data set returned.
-        predictions: a COCO-format file with ``images`` and scored ``annotations``, whose photos are found in the ground
-            truth by file name (the whole of it, else its last part if only one photo of each side has that), or a list
-            of COCO results, whose photos are found by ``image_id``; or what was loaded from either. Boxes are the
-            given ``bbox``, or those of the masks. Predictions of other photos are left out; photos without predictions
-            count. ``notes`` has both.
-        class_agnostic: every category becomes one, CutLER's protocol. Otherwise AP is averaged over the categories,
-            and the ``category_id`` of predictions must be the ground truth's, or there is a mapping.
-        kind: predictions that have a ``kind`` count if it is this one: ``instance``, ``semantic`` or ``all``.
-        mapping: the ``category_id`` of predictions is a cluster (that of their file's ``categories``, where these have
-            a ``cluster``), and this says what it stands for, or how to find out. Predictions of clusters that stand for
-            no category find nothing. Where all categories are one, a fitted mapping only says which photos are scored.
+        predictions: a COCO-format file with ``images`` and scored ``annotations``, or a list of COCO results, or the
+            contents of either. Photos are matched by file name if there are ``images`` (the whole name, else its last
+            part if one photo of each side has it), else by ``image_id``. Boxes are the given ``bbox``, or those of
+            the masks. Predictions of other photos are left out, and photos without predictions count; ``notes`` tell.
+        class_agnostic: whether all categories are taken as one, CutLER's protocol. Otherwise AP is averaged over the
+            categories, and the ``category_id`` of predictions is the ground truth's, or there is a mapping.
+        kind: ``instance``, ``semantic`` or ``all``: kind of the predictions that count, where they have a ``kind``.
+        mapping: mapping of the clusters, or plan to fit one, where the ``category_id`` of predictions is a cluster (or
+            their file's ``categories`` have a ``cluster``). Predictions whose clusters stand for no category are left
+            out. Where all categories are one, a fitted mapping only says which photos are scored.
         engine: code that counts the twelve numbers; all give the same. ``pycocotools`` and ``faster-coco-eval`` (where
             it is installed) need one process and all photos in memory; ``own`` goes photo by photo, in several
             processes. ``auto`` is ``pycocotools`` for one process and at most 10,000 predictions and 10,000 pairs of
@@ -125,7 +118,8 @@ def evaluate_instances(
     labels = "none" if class_agnostic else "categories" if mapping is None else "clusters"
     found = read_predictions(predictions, truth, kind=kind, labels=labels)
     workers = choose_workers(len(truth.photos), workers)
-    keys = sorted_ids(truth)
+    # pycocotools' order, which decides between equal scores
+    keys = sorted(truth.photos, key=lambda key: (isinstance(key, str), key))
     if isinstance(mapping, FitPlan):
         fitted, keys = mapping.split(keys)
         mapping = fit_instance_mapping(truth, found, mapping, fitted, workers=workers, progress=progress)
@@ -137,13 +131,8 @@ def evaluate_instances(
         facts = _map_categories(mapping, truth, found, keys)
     counts = _counts(truth, found, keys)
     categories = list(truth.categories)
-    engine = choose_engine(
-        engine,
-        predictions=counts["predictions"],
-        photos=len(keys),
-        categories=1 if class_agnostic else len(categories),
-        workers=workers,
-    )
+    pairs = len(keys) * (1 if class_agnostic else len(categories))
+    engine = choose_engine(engine, counts["predictions"], pairs, workers)
     options = {"class_agnostic": class_agnostic, "has_masks": truth.has_masks}
     counted = partial(_count, truth, found, keys, options, workers=workers, title="instances" if progress else None)
     if engine == "own":

@@ -9,7 +9,6 @@ from jaxtyping import Float, Int64
 from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
-from graphpool.checks import check_number
 from segmentation.evaluation.metrics.mapping import FitPlan, check_clusters, fit_mapping
 from segmentation.evaluation.metrics.parallel import work_on
 from segmentation.evaluation.metrics.prediction_file import PredictedMask
@@ -19,6 +18,7 @@ from segmentation.evaluation.truth.ground_truth import GroundTruth, Photo, Photo
 from segmentation.evaluation.truth.truth_maps import ClassList
 from segmentation.prediction.clusters import ClusterMapping
 
+MATCH_IOU = 0.5
 VOTE_SCORE, VOTE_IOU = 0.6, 0.7  # U2Seg's
 
 
@@ -28,11 +28,10 @@ def matched_instances(
     predicted_clusters: Sequence[int],
     num_classes: int,
     num_clusters: int,
-    iou: float = 0.5,
 ) -> Int64[np.ndarray, "classes clusters_and_none"]:
     """Counts the clusters of the predictions that the true instances of one photo are matched with.
 
-    They are matched one-to-one, whatever class and cluster, so that the sum of the overlaps above ``iou`` is largest.
+    They are matched one-to-one, whatever class and cluster, so that the sum of the overlaps above 0.5 is largest.
 
     Args:
         overlaps: IoU of each true instance with each predicted one (``pycocotools.mask.iou``).
@@ -40,7 +39,6 @@ def matched_instances(
         predicted_clusters: cluster of each predicted instance, from 0, or -1 for none.
         num_classes: number of classes.
         num_clusters: number of clusters.
-        iou: overlap that a pair has to exceed.
 
     Raises:
         ValueError: sizes that do not fit, or a class or cluster out of range.
@@ -51,13 +49,12 @@ def matched_instances(
         array([[0, 0, 1, 0],
                [1, 0, 0, 0]])
     """
-    check_number("iou", iou, 0, 1)
     if overlaps.shape != (len(truth_classes), len(predicted_clusters)):
         raise ValueError(
             f"'overlaps' must have the shape {[len(truth_classes), len(predicted_clusters)]} (true and predicted "
             f"instances), got {list(overlaps.shape)}"
         )
-    candidates = np.where(overlaps > iou, overlaps, 0)
+    candidates = np.where(overlaps > MATCH_IOU, overlaps, 0)
     true, predicted = linear_sum_assignment(candidates, maximize=True)
     matched = candidates[true, predicted] > 0
     cluster_of = np.full((1, len(truth_classes)), -1)
@@ -104,11 +101,6 @@ class PhotoInstances(NamedTuple):
     photo: Photo
     objects: list[Row]
     predictions: list[PredictedMask]
-
-
-def sorted_ids(truth: GroundTruth) -> list[PhotoId]:
-    """Returns the photos in pycocotools' order, which decides between equal scores."""
-    return sorted(truth.photos, key=lambda key: (isinstance(key, str), key))
 
 
 def photos_of(truth: GroundTruth, predictions: Predictions, keys: Sequence[PhotoId]) -> Iterator[PhotoInstances]:

@@ -16,7 +16,7 @@ from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS, MAX_
 from segmentation.evaluation.truth.ground_truth import Photo, Row
 
 _LARGE = 0.01  # share of the photo's pixels
-_LIBRARY_LIMIT = 10_000  # predictions, and photos times categories: some seconds
+_LIBRARY_LIMIT = 10_000  # predictions, and pairs of photo and category
 Numbers = dict[str, float | None]
 
 
@@ -43,24 +43,16 @@ class InstanceNumbers(NamedTuple):
 
 
 def best_overlaps(
-    photo: Photo, objects: Sequence[Row], predictions: Sequence[Row], max_dets: int = MAX_DETS[-1]
+    photo: Photo, objects: Sequence[Row], predictions: Sequence[Row]
 ) -> Float[np.ndarray, " large_objects"]:
-    """Computes the best IoU of each object of a photo with its best-scored masks, whatever their categories.
+    """Computes the best IoU of each large object of a photo with its 100 best masks of any category.
 
-    Only objects count that are not crowds and cover more than 1 % of the photo's pixels.
-
-    Args:
-        photo: the photo, for its size.
-        objects: labelled objects of the photo (:func:`segmentation.evaluation.truth.ground_truth.read_ground_truth`).
-        predictions: predictions with ``score`` and ``segmentation`` (RLE).
-        max_dets: number of best-scored masks that count; of equal scores the first.
-
-    Returns:
-        One number in 0 ... 1 for each object that counts; 0 where there are no masks.
+    Objects are large if they are no crowds and cover more than 1 % of the photo. Without masks, their best IoU is 0. Of
+    masks with equal scores the first count.
     """
     shapes = [row["segmentation"] for row in objects if not row["iscrowd"]]
     large = [rle for rle in shapes if coco_mask.area(rle) > _LARGE * photo.height * photo.width]
-    chosen = sorted(predictions, key=lambda row: -row["score"])[:max_dets]
+    chosen = sorted(predictions, key=lambda row: -row["score"])[: MAX_DETS[-1]]
     if not large or not chosen:
         return np.zeros(len(large))
     overlaps: np.ndarray = coco_mask.iou([row["segmentation"] for row in chosen], large, [0] * len(large))
@@ -118,9 +110,7 @@ class InstanceQuality:
         return _instance_numbers(numbers, self._overlaps, {} if first.class_agnostic else first.per_category())
 
     def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> dict[str, Float[np.ndarray, " samples"]]:
-        """Returns the numbers, named as ``"mask AP"``, with each photo counted ``weights`` times; NaN without
-        objects.
-        """
+        """Returns the numbers (``"mask AP"``) with each photo counted ``weights`` times; NaN without objects."""
         numbers = {}
         for kind, precision in self.precision.items():
             for name, values in precision.resampled(weights).items():
@@ -142,16 +132,14 @@ def _instance_numbers(
     return InstanceNumbers(masks, numbers["box"], best, all_overlaps.size, per_category)
 
 
-def choose_engine(engine: str, *, predictions: int, photos: int, categories: int, workers: int) -> str:
+def choose_engine(engine: str, predictions: int, pairs: int, workers: int) -> str:
     """Returns the engine for an evaluation: pycocotools by default, our own code where the library costs much.
 
     The library takes one process, two or three times the time of our own code, and up to five times its memory: at the
-    limit some seconds and 80 MiB more (``docs/decisions.md``). It visits every pair of photo and category.
+    limit some seconds and 80 MiB more (``docs/decisions.md``). It visits all ``pairs`` of photo and category.
     """
-    if engine != "auto":
-        return engine
-    cheap = workers == 1 and max(predictions, photos * categories) <= _LIBRARY_LIMIT
-    return "pycocotools" if cheap else "own"
+    cheap = workers == 1 and max(predictions, pairs) <= _LIBRARY_LIMIT
+    return engine if engine != "auto" else "pycocotools" if cheap else "own"
 
 
 def library_numbers(
@@ -167,9 +155,7 @@ def library_numbers(
     Args:
         engine: ``pycocotools``, or ``faster-coco-eval`` where it is installed.
         photos: photos with their objects and predictions.
-        categories: ids of the categories.
-        class_agnostic: whether all categories are taken as one.
-        has_masks: whether there are masks; else objects and predictions have boxes only.
+        categories, class_agnostic, has_masks: as those of :class:`InstanceQuality`.
 
     Raises:
         ValueError: the library is not installed.
@@ -194,30 +180,24 @@ def _evaluate(
 ) -> Any:
     """Runs a library on masks or boxes, without what it prints."""
     data_set, evaluator = _library(engine)
+    sizes = [{"height": each.photo.height, "width": each.photo.width} for each in photos]
     sides = []
     for side in ("objects", "predictions"):
-        rows = [(image, row) for image, photo in enumerate(photos, start=1) for row in getattr(photo, side)]
         coco = data_set()
         coco.dataset = {
-            "images": [
-                {"id": image, "height": each.photo.height, "width": each.photo.width}
-                for image, each in enumerate(photos, start=1)
-            ],
+            "images": [{"id": image, **size} for image, size in enumerate(sizes, start=1)],
             "categories": [{"id": category} for category in categories],
-            "annotations": [
-                # numbered from 1: pycocotools takes an object of id 0 for "not matched"
-                {
-                    "id": number,
-                    "image_id": image,
-                    "category_id": 1 if class_agnostic else row["category_id"],
-                    key: row[key],
-                    "iscrowd": row.get("iscrowd", 0),
-                    "area": row["area"] if "area" in row else _area(row, key),
-                    **({"score": row["score"]} if "score" in row else {}),
-                }
-                for number, (image, row) in enumerate(rows, start=1)
-            ],
+            "annotations": [],
         }
+        for image, photo in enumerate(photos, start=1):
+            for row in getattr(photo, side):
+                shape = row[key]
+                if side == "predictions":
+                    row = {**row, "iscrowd": 0, "area": shape[2] * shape[3] if key == "bbox" else coco_mask.area(shape)}
+                category = 1 if class_agnostic else row["category_id"]
+                # numbered from 1: pycocotools takes an object of id 0 for "not matched"
+                number = len(coco.dataset["annotations"]) + 1
+                coco.dataset["annotations"].append({**row, "id": number, "image_id": image, "category_id": category})
         sides.append(coco)
     with contextlib.redirect_stdout(io.StringIO()):
         for coco in sides:
@@ -239,10 +219,6 @@ def _library(engine: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
     except ImportError:
         raise ValueError("'engine' faster-coco-eval is not installed: pip install faster-coco-eval") from None
     return library.COCO, library.COCOeval_faster
-
-
-def _area(row: Row, key: str) -> float:
-    return float(row["bbox"][2] * row["bbox"][3] if key == "bbox" else coco_mask.area(row["segmentation"]))
 
 
 def _percent(share: float) -> float | None:

@@ -74,12 +74,7 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class FittedMapping:
-    """A mapping that was fitted on a part of the same photos, which is left out of the scores.
-
-    Attributes:
-        mapping: mapping of clusters to classes.
-        plan: plan by which it was fitted.
-    """
+    """A mapping, and the plan by which it was fitted on a part of the same photos, which is left out of the scores."""
 
     mapping: ClusterMapping
     plan: FitPlan
@@ -154,11 +149,7 @@ def fit_mapping(
 
 
 def check_clusters(where: str, labels: Iterable[object]) -> int:
-    """Returns the number of clusters, one more than the highest label.
-
-    Args:
-        where: name of the labels' file in errors.
-        labels: numbers of clusters.
+    """Returns the number of clusters, one more than the highest label; ``where`` names their file in errors.
 
     Raises:
         ValueError: a label that is not a whole number from 0 to 65534.

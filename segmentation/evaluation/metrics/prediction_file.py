@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,7 @@ _SPACE = " \t\n\r"
 _decode = json.JSONDecoder().raw_decode
 
 
+@dataclass(slots=True)
 class PredictedMask:
     """A scored mask or box with little overhead: there may be hundreds of thousands.
 
@@ -27,10 +29,11 @@ class PredictedMask:
         box: box as the file has it; ``None`` where there is none.
     """
 
-    __slots__ = ("box", "label", "mask", "number", "score")
-
-    def __init__(self, number: int, label: Any, score: Any, mask: Any, box: Any) -> None:
-        self.number, self.label, self.score, self.mask, self.box = number, label, score, mask, box
+    number: int
+    label: Any
+    score: Any
+    mask: Any
+    box: Any
 
 
 class EntryError(ValueError):
@@ -118,16 +121,9 @@ class PredictionFile:
 def stream_rows(path: Path, key: str, each: Callable[[int, Any], None]) -> dict[str, Any] | None:
     """Hands every entry of a list to ``each``, and returns the rest of the file.
 
-    The list is the whole file, or the value of ``key`` in an object. However long it is, only a small part of the text
-    is in memory at a time. ``NaN`` and ``Infinity`` are read as numbers, as by :mod:`json`.
-
-    Args:
-        path: the file.
-        key: name of the list, where the file holds an object.
-        each: function of the number of an entry, from 0, and the entry.
-
-    Returns:
-        The object, in which the list is empty; ``None`` if the file is a list.
+    The list is the whole file, or the value of ``key`` in an object, of which the rest is returned with an empty list
+    in its place. However long it is, only a small part of the text is in memory at a time. ``NaN`` and ``Infinity`` are
+    read as numbers, as by :mod:`json`. ``each`` gets the number of an entry, from 0, and the entry.
 
     Raises:
         ValueError: text that is not JSON, or neither a list nor an object; the message says where.
@@ -149,6 +145,8 @@ def stream_rows(path: Path, key: str, each: Callable[[int, Any], None]) -> dict[
         elif text.peek() == "{":
             rest = {}
             for _ in text.items("{", "}"):
+                if text.peek() != '"':
+                    text.expected("a name in double quotes")
                 name = text.value()
                 text.take(":")
                 if name == key and text.peek() == "[":

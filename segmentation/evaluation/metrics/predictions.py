@@ -178,8 +178,7 @@ def _notes(match: PhotoMatch, left_out: int, num_photos: int) -> list[str]:
 
 
 def checked_masks(masks: Sequence[PredictedMask], photo: Photo, source: str, *, has_masks: bool = True) -> list[Row]:
-    """Converts the predictions of one photo to COCO results with ``category_id``, ``score``, ``segmentation`` (RLE)
-    and ``bbox``.
+    """Checks the predictions of one photo, and returns them as COCO results with RLE and ``bbox``.
 
     Args:
         masks: predictions of the photo.

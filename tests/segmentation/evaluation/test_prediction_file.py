@@ -58,6 +58,8 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
         ("[" + 5000 * "1," + "x]", "Expecting value at character 10001"),
         ('{"a": 1, "annotations": [1, 2}', "expected ',' at character 29, got '}'"),
         ('{"a" 1}', "expected ':' at character 5, got '1'"),
+        ('{"a": 1, [2]: 3}', "expected a name in double quotes at character 9, got '['"),
+        ('{"a": 1,}', "expected a name in double quotes at character 8, got '}'"),
         ('[{"a": tru', "Expecting value at character 7"),
     ],
 )
