@@ -136,6 +136,17 @@ def test_intervals_and_comparison(roots: dict[str, Path], tmp_path: Path) -> Non
     assert "100 resamplings" in output
 
 
+def test_intervals_of_instances_come_from_the_counts_of_their_numbers(roots: dict[str, Path], tmp_path: Path) -> None:
+    found, file = tmp_path / "found.json", tmp_path / "scores.json"
+    found.write_text(json.dumps(instance_results(truth_of("coco", "instance", roots["coco"]))))
+    for options, engine in (((), "pycocotools"), (("--bootstrap", 5), "own"), (("--compare", found), "own")):
+        run("instance", *on("coco", roots, "--predictions", found, *options, "--json", file))
+        scores = read(file)
+        assert scores["protocol"]["engine"] == engine
+        if "intervals" in scores:
+            assert scores["intervals"]["mask AP"]["value"] == scores["mask"]["AP"]
+
+
 def test_size_and_crop(roots: dict[str, Path], tmp_path: Path) -> None:
     truth = truth_of("cocostuff-27", "semantic", roots["coco"])
     write_semantic(tmp_path / "maps", truth)
