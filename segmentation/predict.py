@@ -19,7 +19,7 @@ def _default(name: str) -> str:
 
 @click.command(**COMMAND)
 @click.option("--model", required=True, type=NEW_FOLDER, help="Folder of a trained model (segmentation.train).")
-@click.option("--names", type=FILE, help="Names of clusters: JSON, see below.")
+@click.option("--names", type=FILE, help="File of names of clusters (JSON), see above.")
 @click.option("--max-overlap", type=_SHARE, help="Segments whose IoU with a better one is larger are left out.")
 @click.option("--no-snap", is_flag=True, help="Leave masks as predicted, where the model would have them snapped.")
 @click.option("--confidence", type=_SHARE, help="Panoptic map: least objectness of a segment.  [default: by the model]")

@@ -34,7 +34,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny trained model."""
-    from tests.commands.predict.samples import write_model
+    from tests.segmentation.prediction.samples import write_model
 
     folder = tmp_path_factory.mktemp("model")
     write_model(folder)

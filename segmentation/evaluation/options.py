@@ -30,7 +30,7 @@ def data_options(task: str | None) -> Callable[[Command], Command]:
         click.option("--data", type=click.Choice(names), help="Data set; see the command datasets."),
         click.option("--root", type=FOLDER, help="Folder of the data set."),
         click.option("--split", help="Split of the data set, such as val.  [default: that of published figures]"),
-        click.option("--predictions", type=_ANY, help="File or folder of predictions, see below."),
+        click.option("--predictions", type=_ANY, help="File or folder of predictions, see above."),
         click.option(
             "--model", type=FOLDER, help="Or: folder of a trained model (segmentation.train) that makes them first."
         ),

@@ -13,8 +13,8 @@ from segmentation.evaluate import evaluate
 from segmentation.evaluation.paper_tables import PARTS
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
 from segmentation.prediction.clusters import read_mapping
-from tests.commands.predict.samples import write_model
 from tests.segmentation.evaluation.layouts import instance_results, save, truth_of, write_panoptic, write_semantic
+from tests.segmentation.prediction.samples import write_model
 
 
 def run(*arguments: object, fails: bool = False) -> Result:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.commands.predict.samples import scene
+from tests.segmentation.prediction.samples import scene
 
 SIZES = {"a.png": (60, 90), "b.png": (97, 41), "sub/a.png": (50, 50)}
 

@@ -12,8 +12,8 @@ from PIL import Image
 from segmentation.export.contact_sheets import write_contact_sheets
 from segmentation.prediction.clusters import NamedClusters, read_mapping
 from tests.commands.predict.command import loaded, options, run, text
-from tests.commands.predict.samples import NUM_CLUSTERS
 from tests.oracles.page import annotation
+from tests.segmentation.prediction.samples import NUM_CLUSTERS
 
 
 def test_names_come_back(photos: Path, model_folder: Path, tmp_path: Path) -> None:

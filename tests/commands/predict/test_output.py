@@ -16,14 +16,14 @@ from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
 from tests.commands.predict.command import NAMES, loaded, options, run, text
 from tests.commands.predict.conftest import SIZES
-from tests.commands.predict.samples import NUM_CLUSTERS
+from tests.segmentation.prediction.samples import NUM_CLUSTERS
 
 Made = tuple[Path, Result, dict[str, Prediction]]
 
 
 @pytest.fixture
 def made(photos: Path, model_folder: Path, tmp_path: Path) -> Made:
-    """A whole run, and what it must have found."""
+    """A run of the command, and the predictions that it must have written."""
     out = tmp_path / "out"
     result = run(photos, *options(model_folder, out, "--batch-size", 2))
     assert result.exit_code == 0, result.output

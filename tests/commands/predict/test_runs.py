@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.commands.predict.command import NAMES, loaded, options, run, text
-from tests.commands.predict.samples import write_model
+from tests.segmentation.prediction.samples import write_model
 
 
 def test_resume_does_what_is_missing(photos: Path, model_folder: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from segmentation.prediction.panoptic import Panoptic, panoptic_maps, semantic_map
 from segmentation.prediction.queries import QueryMasks
-from tests.commands.predict.samples import large, random_found
+from tests.segmentation.prediction.samples import large, random_found
 
 SIZE = (37, 50)
 OPTIONS: dict[str, Any] = {"confidence": 0.4, "overlap": 0.5, "stuff_area": 150, "refine": False}

@@ -6,7 +6,7 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.queries import predicted_masks, query_geometry
 from segmentation.segments.pixel_masks import GuidedFilter
 from segmentation.segments.score import SegmentScore, segment_cues
-from tests.commands.predict.samples import tiny_settings
+from tests.segmentation.prediction.samples import tiny_settings
 
 GRID = 6, 9
 

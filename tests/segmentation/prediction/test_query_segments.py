@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segmentation.prediction.queries import QueryMasks, query_score, query_segments
 from segmentation.segments.pixel_masks import GuidedFilter
 from segmentation.segments.segment import Segment
-from tests.commands.predict.samples import large, random_found
+from tests.segmentation.prediction.samples import large, random_found
 
 LIMITS: dict[str, Any] = {"max_masks": 20, "max_overlap": 0.6, "max_share": 0.8, "refine": False}
 SIZE = (40, 53)

@@ -12,7 +12,7 @@ from segmentation.data.formats import PhotoError
 from segmentation.prediction.clusters import read_mapping
 from segmentation.prediction.panoptic import Prediction
 from segmentation.prediction.segmentor import Segmentor
-from tests.commands.predict.samples import NUM_CLUSTERS, scene, tiny_model, tiny_settings, write_model
+from tests.segmentation.prediction.samples import NUM_CLUSTERS, scene, tiny_model, tiny_settings, write_model
 
 SIZES = [(60, 90), (97, 41), (60, 90), (33, 200)]
 LOOSE: dict[str, Any] = {"confidence": 0.2, "stuff_area": 9}

@@ -10,7 +10,7 @@ from segmentation.prediction.queries import predicted_masks
 from segmentation.prediction.snap import snap_level, snap_to_segments, snap_to_supernodes
 from segmentation.segments.grouping import group_tokens
 from segmentation.segments.pixel_masks import soft_masks
-from tests.commands.predict.samples import tiny_settings
+from tests.segmentation.prediction.samples import tiny_settings
 from tests.segmentation.segments.samples import unit_tokens
 
 
