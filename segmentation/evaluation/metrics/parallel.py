@@ -18,6 +18,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Results = Generator[tuple[int, Result], None, None]  # with the number of items
 _PORTION = 16  # items that are sent to a process together
+_PRELOADED = ("hierarchy", "instance", "panoptic_maps", "semantic_maps")  # once, for all processes; packages are lazy
 _WORTH_IT = 200  # photos a process, below which starting it takes longer than it saves
 
 
@@ -85,7 +86,7 @@ def _in_processes(
     # a process that is forked from one with threads, such as torch's and the bar's, may hang
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
-        context.set_forkserver_preload(["segmentation.evaluation.metrics"])
+        context.set_forkserver_preload([f"segmentation.evaluation.metrics.{name}" for name in _PRELOADED])
     waiting: deque[tuple[int, Future[Result]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
