@@ -50,6 +50,11 @@ def test_every_room_has_its_floor() -> None:
     assert rooms == set(FLOOR)
 
 
+def test_no_two_files_have_one_name() -> None:
+    names = [path.name for path in (ROOT / "segmentation").rglob("*.py") if not path.name.startswith("__")]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("room", [*FLOOR, "commands"])
 def test_rooms_import_what_stands_before_them(room: str) -> None:
     back = []

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch.utils.data import ConcatDataset, Dataset
 
 from graphpool.checks import check_count, describe
-from segmentation.config.views import ViewSettings
+from segmentation.config.training import ViewSettings
 from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile
 from segmentation.data.views import Sample, make_views

@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
 from graphpool.checks import describe
-from segmentation.config.views import ViewSettings
+from segmentation.config.training import ViewSettings
 
 Box = tuple[float, float, float, float]
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.2, 0.1

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segmentation.config.views import WindowSettings
+from segmentation.config.training import WindowSettings
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from segmentation.base.interruption import interruptible
 from segmentation.config.load import to_plain
-from segmentation.config.training import TrainSettings
-from segmentation.config.views import ViewSettings
+from segmentation.config.training import TrainSettings, ViewSettings
 from segmentation.data.views import Sample
 from segmentation.models.files import (
     MODEL_FILE,

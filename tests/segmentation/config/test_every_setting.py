@@ -20,8 +20,7 @@ import segmentation.config
 from segmentation.config import MaskSettings, TrainSettings, load_preset, load_training
 from segmentation.config.masks import ScoreSettings
 from segmentation.config.prediction import prediction_settings
-from segmentation.config.training import LossSettings, OptimizerSettings, RunSettings, TeacherSettings
-from segmentation.config.views import WindowSettings
+from segmentation.config.training import LossSettings, OptimizerSettings, RunSettings, TeacherSettings, WindowSettings
 
 NAN = float("nan")
 TRAINING = load_training("photos")

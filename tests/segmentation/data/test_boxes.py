@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segmentation.config.views import ViewSettings
+from segmentation.config.training import ViewSettings
 from segmentation.data.views import Sample, ViewGroup, make_views
 
 PLAIN = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from segmentation.config.views import ViewSettings
+from segmentation.config.training import ViewSettings
 from segmentation.data.formats import PhotoError
 from segmentation.data.order import SampleOrder
 from segmentation.data.photos import PhotoFile, PhotoList, find_photos

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from segmentation.config.views import ViewSettings
+from segmentation.config.training import ViewSettings
 from segmentation.data.views import Sample, make_views
 from segmentation.scenes.scene import make_scene
 

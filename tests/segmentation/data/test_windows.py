@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from segmentation.config.views import WindowSettings
+from segmentation.config.training import WindowSettings
 from segmentation.data.windows import Window, crop_pixels, crop_tokens, random_windows
 
 
