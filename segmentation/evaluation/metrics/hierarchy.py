@@ -1,7 +1,6 @@
 """Scores files of hierarchies against BSDS500's human segmentations."""
 
 import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,11 +16,7 @@ from segmentation.evaluation.metrics.hierarchy_quality import HierarchyQuality, 
 from segmentation.evaluation.metrics.parallel import choose_workers, work_on
 from segmentation.evaluation.metrics.predicted_maps import unmatched_photos
 from segmentation.evaluation.truth.bsds import read_annotators, read_boundaries
-
-_UNREADABLE = (
-    *(ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError),
-    *(OSError, EOFError, zlib.error, zipfile.BadZipFile),
-)
+from segmentation.evaluation.truth.data_files import DAMAGED
 
 
 class LevelMaps(NamedTuple):
@@ -158,7 +153,7 @@ def read_levels(file: Path, kind: str) -> LevelMaps:
     try:
         with np.load(file) as arrays:
             thresholds, labels = arrays["thresholds"], arrays[kind]
-    except _UNREADABLE as error:
+    except (*DAMAGED, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{file} must be an npz file with 'thresholds' and {kind!r}, but cannot be read as one: "
             f"{type(error).__name__} {error}"

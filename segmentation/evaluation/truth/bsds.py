@@ -1,6 +1,5 @@
 """BSDS500: the human segmentations of each photo, and the boundaries that people drew."""
 
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,7 @@ from jaxtyping import Bool, Integer
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from segmentation.evaluation.truth.data_files import files_in, first_existing
-
-_UNREADABLE = (
-    *(ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError),
-    *(OSError, EOFError, zlib.error, MatReadError),
-)
+from segmentation.evaluation.truth.data_files import DAMAGED, files_in, first_existing
 
 
 def ground_truth_folder(root: Path, split: str) -> Path:
@@ -67,7 +61,7 @@ def _read_cells(file: Path, field: str, *, optional: bool = False) -> list[np.nd
         if optional and not any(field in cell.dtype.names for cell in cells):
             return []
         return [np.asarray(cell[field].item()) for cell in cells]
-    except _UNREADABLE as error:
+    except (*DAMAGED, MatReadError) as error:
         raise ValueError(
             f"{file} must be a MATLAB file with 'groundTruth', cells with a {field!r}, but cannot be read as one: "
             f"{type(error).__name__} {error}"

@@ -1,7 +1,14 @@
-"""Finds the files of a data set, and says which are missing."""
+"""Finds the files of a data set, and says which are missing or damaged."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+
+#: What SciPy, NumPy and zipfile raise for damaged files; NotImplementedError is theirs for newer versions of a format.
+DAMAGED = (
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError),
+    *(OSError, EOFError, zlib.error),
+)
 
 
 class MissingDataError(ValueError):
