@@ -16,7 +16,7 @@ from benchmarks.gnn.pools import POOLS, PoolSpec
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from graphpool import grid_graph
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 _CHANNELS = 64
 _LR = 5e-3

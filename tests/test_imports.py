@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"base", "config"},
-    {"scenes"},
+    {"scene_generator"},
     {"data", "models"},
     {"segments"},
     {"prediction", "teaching"},
@@ -19,13 +19,13 @@ FLOORS = [
     {"evaluation"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-COMMANDS = len(FLOORS)  # the files beside the rooms, and what is run as a module
+COMMANDS = len(FLOORS)  # the files beside the rooms
 
 
 def place(module: str) -> tuple[str, int]:
     """The room of a module, and its floor."""
-    _, room, *rest = (*module.split("."), "")
-    return (room, COMMANDS) if "__main__" in rest or room not in FLOOR else (room, FLOOR[room])
+    room = module.split(".")[1] if "." in module else ""
+    return room, FLOOR.get(room, COMMANDS)
 
 
 def modules(package: str) -> Iterator[tuple[str, ast.Module]]:

@@ -12,14 +12,14 @@ from segmentation.config.training import ViewSettings
 from segmentation.data.formats import PhotoError
 from segmentation.data.photos import PhotoFile
 from segmentation.data.views import Sample, make_views
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 
 class ScenePhoto(NamedTuple):
     """The photo of a generated scene.
 
     Attributes:
-        number, seed, size: arguments of :func:`~segmentation.scenes.scene.make_scene`.
+        number, seed, size: arguments of :func:`~segmentation.scene_generator.scene.make_scene`.
 
     Example:
         >>> ScenePhoto(3, seed=0, size=128).read().shape

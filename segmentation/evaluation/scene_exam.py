@@ -19,7 +19,7 @@ from segmentation.evaluation.truth.truth_maps import TruthSegment
 from segmentation.prediction.clusters import ClusterMapping
 from segmentation.prediction.panoptic import Panoptic, panoptic_maps, semantic_map
 from segmentation.prediction.queries import QueryMasks, query_segments
-from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
+from segmentation.scene_generator.scene import CATEGORIES, Scene, make_scene
 from segmentation.segments.segment import Segment
 from segmentation.teaching.teacher import Teacher
 

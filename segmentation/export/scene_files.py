@@ -11,7 +11,7 @@ from graphpool.checks import check_count
 from segmentation.base.replace_file import replacing
 from segmentation.export.coco_files import Json, id_colours
 from segmentation.export.segment_colours import palette
-from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
+from segmentation.scene_generator.scene import CATEGORIES, Scene, make_scene
 
 
 def write_scenes(folder: str | Path, number: int, *, seed: int = 0, size: int = 128, start: int = 0) -> None:
@@ -20,13 +20,14 @@ def write_scenes(folder: str | Path, number: int, *, seed: int = 0, size: int = 
     - ``photos/000000.png``: the photos, named by the number of the scene;
     - ``instances.json``: the things in COCO's format, masks as run-length codes;
     - ``panoptic.json`` and ``panoptic/000000.png``: things and stuff in COCO's panoptic format;
-    - ``semantic/000000.png``: the index of each pixel's category in :data:`~segmentation.scenes.scene.CATEGORIES`. In
-      the COCO files the id of a category is this index plus one.
+    - ``semantic/000000.png``: the index of each pixel's category in
+      :data:`~segmentation.scene_generator.scene.CATEGORIES`.
+      In the COCO files the id of a category is this index plus one.
 
     Args:
         folder: a new or empty folder.
         number: number of scenes.
-        seed: seed of :func:`~segmentation.scenes.scene.make_scene`.
+        seed: seed of :func:`~segmentation.scene_generator.scene.make_scene`.
         size: side of the photos in pixels.
         start: number of the first scene.
 

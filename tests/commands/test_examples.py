@@ -10,7 +10,7 @@ from PIL import Image
 from torch_geometric.datasets import TUDataset
 
 from examples import proteins, regions
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 ROOT = Path(__file__).parents[2]
 

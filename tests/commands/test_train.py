@@ -11,7 +11,7 @@ from rich.console import Console
 
 from segmentation import Segmentor, train_segmentor
 from segmentation.models.files import load_model_state
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 from tests.segmentation.training.tiny import TINY, differences, results, tiny
 
 STEPS = "optimizer.steps=3"

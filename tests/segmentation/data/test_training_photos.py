@@ -13,7 +13,7 @@ from segmentation.data.order import SampleOrder
 from segmentation.data.photos import PhotoFile, PhotoList, find_photos
 from segmentation.data.training_photos import ScenePhoto, TrainingPhotos
 from segmentation.data.views import Sample, make_views
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 VIEWS = ViewSettings(size=32, crop="square", local_views=2, local_size=16)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from segmentation.data.views import _turn_hue, change_colours
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 PHOTO = Image.fromarray(make_scene(0, seed=1).photo)
 RNG = np.random.default_rng

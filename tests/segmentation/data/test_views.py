@@ -4,7 +4,7 @@ import torch
 
 from segmentation.config.training import ViewSettings
 from segmentation.data.views import Sample, make_views
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 PHOTO = make_scene(0, seed=1, size=96).photo
 SETTINGS = ViewSettings(size=64, crop="square", local_views=3, local_size=32, global_views=2)

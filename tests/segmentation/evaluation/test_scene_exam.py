@@ -9,7 +9,7 @@ from segmentation.config import load_training
 from segmentation.evaluation import scene_exam
 from segmentation.evaluation.scene_exam import SceneExam
 from segmentation.prediction.queries import QueryMasks
-from segmentation.scenes.scene import CATEGORIES, Scene
+from segmentation.scene_generator.scene import CATEGORIES, Scene
 
 SIDE = 64
 

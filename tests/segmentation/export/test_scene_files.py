@@ -11,8 +11,8 @@ from pycocotools.coco import COCO
 
 from segmentation.evaluation.truth.ground_truth import read_ground_truth
 from segmentation.export.scene_files import write_scenes
-from segmentation.scenes.__main__ import scenes
-from segmentation.scenes.scene import CATEGORIES, make_scene
+from segmentation.scene_generator.scene import CATEGORIES, make_scene
+from segmentation.scenes import scenes
 
 NUMBER, SEED, SIZE, START = 4, 9, 96, 3
 INDEXES = range(START, START + NUMBER)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segmentation.scenes.scene import make_scene
+from segmentation.scene_generator.scene import make_scene
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segmentation.scenes.shapes import Plane
+from segmentation.scene_generator.shapes import Plane
 
 Colours = NDArray[np.float32]
 Texture = Callable[[Plane, Plane, np.random.Generator], Plane]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.scenes.shapes import Plane
-from segmentation.scenes.textures import Colours, hsv, smooth_noise
+from segmentation.scene_generator.shapes import Plane
+from segmentation.scene_generator.textures import Colours, hsv, smooth_noise
 
 _MIN_SHARE = 0.06  # smallest share of the photo that a kind of stuff covers
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from segmentation.scenes import shapes
-from segmentation.scenes.things import THINGS
+from segmentation.scene_generator import shapes
+from segmentation.scene_generator.things import THINGS
 
 SIDE, UNIT = 400, 160  # pixels of the picture, and of a radius
 Points = list[tuple[float, float]]

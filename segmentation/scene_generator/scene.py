@@ -9,8 +9,8 @@ from jaxtyping import Int32, UInt8
 from numpy.typing import NDArray
 
 from graphpool.checks import check_count
-from segmentation.scenes.ground import STUFF, draw_ground
-from segmentation.scenes.things import THINGS, paint, place_things
+from segmentation.scene_generator.ground import STUFF, draw_ground
+from segmentation.scene_generator.things import THINGS, paint, place_things
 
 
 class SceneCategory(NamedTuple):

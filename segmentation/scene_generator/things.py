@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.scenes import shapes, textures
-from segmentation.scenes.shapes import Outline, Plane
-from segmentation.scenes.textures import Colours, Texture, hsv
+from segmentation.scene_generator import shapes, textures
+from segmentation.scene_generator.shapes import Outline, Plane
+from segmentation.scene_generator.textures import Colours, Texture, hsv
 
 _MIN_THINGS, _MAX_THINGS = 2, 7
 _TRIES = 5  # for each thing

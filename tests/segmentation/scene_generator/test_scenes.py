@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from segmentation.scenes.scene import CATEGORIES, Scene, make_scene
+from segmentation.scene_generator.scene import CATEGORIES, Scene, make_scene
 
 SEED = 17
 
