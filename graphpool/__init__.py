@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from graphpool.regular_graphs import complete_graph, grid_graph
     from graphpool.segment_reduce import segment_mean, segment_sum
     from graphpool.similarity import affinity_similarity, affinity_similarity_pairs, feature_similarity
+    from graphpool.spanning_forest import SpanningForest, maximum_spanning_forest
     from graphpool.vote import token_vote
 else:
     __getattr__, __dir__ = lazy_names(
@@ -40,6 +41,7 @@ else:
             "graphpool.segment_reduce": ("segment_mean", "segment_sum"),
             "graphpool.similarity": ("affinity_similarity", "affinity_similarity_pairs", "feature_similarity"),
             "graphpool.affinity_state": ("AffinityState",),
+            "graphpool.spanning_forest": ("SpanningForest", "maximum_spanning_forest"),
             "graphpool.vote": ("token_vote",),
         },
     )
@@ -57,6 +59,7 @@ __all__ = [
     "OnlineAgglomerativePooling",
     "Partition",
     "Pooled",
+    "SpanningForest",
     "affinity_similarity",
     "affinity_similarity_pairs",
     "complete_graph",
@@ -64,6 +67,7 @@ __all__ = [
     "contract_edges",
     "feature_similarity",
     "grid_graph",
+    "maximum_spanning_forest",
     "segment_mean",
     "segment_sum",
     "token_vote",

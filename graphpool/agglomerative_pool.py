@@ -1,6 +1,7 @@
 """AgglomerativePool: one layer of Online Agglomerative Pooling, for any GNN."""
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +11,8 @@ from torch import Tensor, nn
 from graphpool.affinity_state import CENTERS, AffinityState, unit_tokens
 from graphpool.batch_layout import Layout
 from graphpool.checks import Graph, check_choice, check_count, check_graph, check_number, check_tensor, describe
-from graphpool.components import hook_and_contract
 from graphpool.edge_contraction import REDUCTIONS, coarsen, sort_ends, unique_edges
+from graphpool.grouping import FEW_NODES, Grouped, Grouping
 from graphpool.pooled import Pooled
 from graphpool.precision import widen
 from graphpool.segment_reduce import add_rows, average_rows, take_rows
@@ -25,8 +26,8 @@ class AgglomerativePool(nn.Module):
     r"""Merges the connected components of the edges whose score is above a threshold.
 
     One layer of Online Agglomerative Pooling, with the call of PyG's ``TopKPooling`` and ``SAGPooling``:
-    ``x, edge_index, edge_attr, batch, *_ = pool(x, edge_index, edge_attr, batch)``. No node is thrown away, and how
-    many are left follows from the graph, not from a ratio.
+    ``x, edge_index, edge_attr, batch, *_ = pool(x, edge_index, edge_attr, batch)``. No node is thrown away. The
+    threshold is given, or found for each graph such that a ``ratio`` of its nodes is left.
 
     The score of an edge is the paper's Eq. 4, :math:`S = \omega_f S^f + (1 - \omega_f) S^s`: the cosine of its ends
     (Eq. 2) and one minus the mean absolute difference of their affinity to all tokens of the graph (Eq. 3). Called on
@@ -39,9 +40,18 @@ class AgglomerativePool(nn.Module):
     in them (as in EdgePooling), and gradients reach the scores that way.
 
     Args:
-        threshold: edges with a larger score are contracted.
+        threshold: edges with a larger score are contracted; 0.8 if neither it nor a ratio is given.
         feature_weight: :math:`\omega_f` in [0, 1]. With 1 no affinity is ever built, which is what large graphs want.
         temperature: the paper's :math:`\sigma` of Eq. 6, positive.
+        ratio: largest share of the nodes of each graph that is left, in (0, 1], in place of a threshold: rounded down,
+            but at least one node. With components that is the largest threshold that leaves no more; of edges whose
+            scores are equal to the last one, the first are contracted. Where edges do not reach that far, all are.
+        group: ``"components"`` contracts all edges above the threshold, and chains of them merge whole regions.
+            ``"mutual"`` merges nodes that are each other's best neighbours, repeatedly, with the mean score of all
+            edges between what merged: until no score is above the threshold, or the ratio is left. Groups then are of
+            more even size.
+        max_area: a merge that would make a group of more than this share of its graph's tokens is not made; of its
+            nodes, where there is no ``state``. ``None`` for no limit. With components it takes many rounds.
         features: features of the supernodes: ``"vote"`` (Eq. 6: unit vectors), ``"mean"`` or ``"sum"`` of the given
             ``x``. ``None`` is ``"vote"`` where there is affinity to vote with, and ``"mean"`` with ``feature_weight=1``
             or a learned ``score``. For graph classification ``"sum"`` did best: it keeps count of what merged.
@@ -70,10 +80,13 @@ class AgglomerativePool(nn.Module):
 
     def __init__(
         self,
-        threshold: float = 0.8,
+        threshold: float | None = None,
         feature_weight: float = 0.6,
         temperature: float = 0.07,
         *,
+        ratio: float | None = None,
+        group: str = "components",
+        max_area: float | None = None,
         features: str | None = None,
         score: nn.Module | None = None,
         center: str = "none",
@@ -82,7 +95,9 @@ class AgglomerativePool(nn.Module):
         edge_reduce: str = "sum",
     ) -> None:
         super().__init__()
-        self.threshold = check_number("threshold", threshold, -math.inf, math.inf)
+        self.threshold = 0.8 if threshold is None and ratio is None else threshold
+        self.ratio, self.group, self.max_area = ratio, group, max_area
+        self.grouping.check()
         self.feature_weight = check_number("feature_weight", feature_weight, 0, 1)
         self.temperature = check_number("temperature", temperature, 0, math.inf, open_low=True)
         if features is None:
@@ -126,6 +141,10 @@ class AgglomerativePool(nn.Module):
             ValueError: wrong shapes, indices out of range, an unsorted ``batch``, edges between graphs, a ``state``
                 of other nodes, or affinity that does not fit in memory.
 
+        Warns:
+            UserWarning: the threshold merged every graph into one node, or merged nothing, and graphs have more than
+                16 nodes on average.
+
         Host syncs: one or two for the checks, a few for sizes, one for each round of components.
         """
         graph = check_graph(x, edge_index, edge_attr, batch, batch_size)
@@ -135,16 +154,49 @@ class AgglomerativePool(nn.Module):
         else:
             state = None
         score = self._score_edges(graph, state)
-        contracted = (score > self.threshold).nonzero().view(-1)
-        cluster, count = hook_and_contract(graph.edge_index.index_select(1, contracted), x.size(0))
+        area = None if state is None else state.area
+        grouped = self.grouping(graph.edge_index, score, graph.batch, graph.num_graphs, area=area)
+        cluster, count = grouped.cluster, grouped.num_groups
+        self._warn_if_useless(graph, count)
         state = None if state is None else state.merge(cluster, count)
         pooled = self._reduce_features(x, cluster, count, state)
         if self.score is not None:
+            contracted = self._contracted(graph, score, grouped)
             gate = _mean_contracted_score(score, contracted, graph.edge_index, cluster, count)
             pooled = pooled * gate.unsqueeze(1).to(pooled.dtype)
         coarse, coarse_attr = coarsen(cluster, graph.edge_index, edge_attr, count, self.edge_reduce)
         pooled_batch = graph.batch.new_zeros(count).index_copy_(0, cluster, graph.batch)
-        return Pooled(pooled, coarse, coarse_attr, pooled_batch, cluster, score, state)
+        return Pooled(pooled, coarse, coarse_attr, pooled_batch, cluster, score, state, grouped.threshold)
+
+    def _contracted(self, graph: Graph, score: Tensor, grouped: Grouped) -> Tensor:
+        """Finds the edges that were contracted: those inside groups, of components those above the threshold."""
+        first, second = graph.edge_index
+        contracted = grouped.cluster.index_select(0, first) == grouped.cluster.index_select(0, second)
+        if self.group == "components":
+            contracted &= score > grouped.threshold.index_select(0, graph.batch.index_select(0, first))
+        return contracted.nonzero().view(-1)
+
+    def _warn_if_useless(self, graph: Graph, count: int) -> None:
+        num_nodes, num_edges = graph.x.size(0), graph.edge_index.size(1)
+        if self.grouping.ratio is not None or num_nodes <= FEW_NODES * graph.num_graphs or not num_edges:
+            return
+        if count == num_nodes:
+            did, where = "merged nothing", "no score is"
+        elif count <= graph.num_graphs:
+            did, where = "merged every graph into one node", "their scores are"
+        else:
+            return
+        warnings.warn(
+            f"AgglomerativePool {did}: {where} above the threshold of {self.threshold}. 'ratio' asks for a share of "
+            "the nodes instead; center='graph' subtracts what all nodes of a graph share, as after a ReLU",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    @property
+    def grouping(self) -> Grouping:
+        """How nodes are grouped."""
+        return Grouping(self.threshold, self.ratio, self.group, self.max_area)
 
     @property
     def _uses_tokens(self) -> bool:
@@ -182,8 +234,7 @@ class AgglomerativePool(nn.Module):
 
     def extra_repr(self) -> str:
         return (
-            f"threshold={self.threshold}, feature_weight={self.feature_weight}, features={self.features!r}, "
-            f"center={self.center!r}"
+            f"{self.grouping}, feature_weight={self.feature_weight}, features={self.features!r}, center={self.center!r}"
         )
 
 

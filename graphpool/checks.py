@@ -112,6 +112,14 @@ def check_edge_index(edge_index: Any, num_nodes: int, name: str = "edge_index") 
     return edge_index
 
 
+def count_nodes(edge_index: Any) -> int:
+    """Counts the nodes up to the largest that an edge names, where their number is not given. One host sync."""
+    check_tensor("edge_index", edge_index, dims=2, kind="integer")
+    if torch.compiler.is_compiling():
+        raise ValueError("'num_nodes' must be given under torch.compile: it is a shape")
+    return int(edge_index.max()) + 1 if edge_index.numel() else 0
+
+
 def check_range(name: str, low: int, high: int, count: int, of: str) -> None:
     """Raises unless indices from ``low`` to ``high`` are indices of ``count`` things, named ``of``."""
     if low < 0 or high >= count:

@@ -8,9 +8,9 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from graphpool.checks import check_choice, check_count, check_graph, check_number
-from graphpool.components import hook_and_contract
 from graphpool.edge_contraction import REDUCTIONS, coarsen
 from graphpool.edge_scores import linear_on_edges
+from graphpool.grouping import Grouping
 from graphpool.pooled import Pooled
 from graphpool.segment_reduce import add_neighbours, add_rows, take_rows
 
@@ -34,6 +34,9 @@ class ComponentPool(nn.Module):
         threshold: edges with larger scores are contracted. ``None`` is 0 for ``tanh``, 0.5 for ``sigmoid``, and for
             ``log_softmax`` the logarithm of an even share, :math:`-\log E`. (ClusterPooling's default for the latter
             is 0, which no log-probability exceeds, so that it never contracts an edge.)
+        ratio: largest share of the nodes of each graph that is left, in (0, 1], in place of a threshold: rounded down,
+            but at least one node. Of edges whose scores are equal to the last one, the first are contracted; where
+            edges do not reach that far, all are.
         edge_reduce: how attributes of merged edges become one: ``"sum"``, ``"mean"``, ``"max"`` or ``"min"``.
 
     Raises:
@@ -54,6 +57,7 @@ class ComponentPool(nn.Module):
         dropout: float = 0.0,
         threshold: float | None = None,
         *,
+        ratio: float | None = None,
         edge_reduce: str = "sum",
     ) -> None:
         super().__init__()
@@ -62,7 +66,8 @@ class ComponentPool(nn.Module):
         check_choice("edge_reduce", edge_reduce, REDUCTIONS)
         self.edge_score_method, self.edge_reduce = edge_score_method, edge_reduce
         self.dropout = check_number("dropout", dropout, 0, 1)
-        self.threshold = None if threshold is None else check_number("threshold", threshold, -math.inf, math.inf)
+        self.threshold, self.ratio = threshold, ratio
+        Grouping(threshold, ratio).check()
         self.lin = nn.Linear(2 * in_channels, 1)
 
     def reset_parameters(self) -> None:
@@ -101,8 +106,11 @@ class ComponentPool(nn.Module):
         proper = (graph.edge_index[0] != graph.edge_index[1]).nonzero().view(-1)
         edges = graph.edge_index.index_select(1, proper)
         score = self._score(x, edges)
-        contracted = edges.index_select(1, (score > self._threshold(score)).nonzero().view(-1))
-        label, count = hook_and_contract(contracted, x.size(0))
+        grouping = Grouping(self._threshold(score) if self.ratio is None else None, self.ratio)
+        label, count, threshold = grouping(edges, score, graph.batch, graph.num_graphs)
+        joined = label.index_select(0, edges[0]) == label.index_select(0, edges[1])
+        joined &= score > threshold.index_select(0, graph.batch.index_select(0, edges[0]))
+        contracted = edges.index_select(1, joined.nonzero().view(-1))
         alone = torch.ones(x.size(0), dtype=torch.bool, device=x.device).index_fill_(0, contracted.flatten(), False)
         into = torch.stack([edges[0], label.index_select(0, edges[1])])
         received = add_neighbours(x, score, into, count)
@@ -111,7 +119,7 @@ class ComponentPool(nn.Module):
         coarse, coarse_attr = coarsen(label, edges, kept_attr, count, self.edge_reduce)
         pooled_batch = graph.batch.new_zeros(count).index_copy_(0, label, graph.batch)
         every_score = score.new_zeros(graph.edge_index.size(1)).index_copy(0, proper, score)
-        return Pooled(pooled, coarse, coarse_attr, pooled_batch, label, every_score)
+        return Pooled(pooled, coarse, coarse_attr, pooled_batch, label, every_score, None, threshold)
 
     def _score(self, x: Tensor, edges: Tensor) -> Tensor:
         raw = F.dropout(linear_on_edges(self.lin, x, edges), p=self.dropout, training=self.training)
@@ -128,5 +136,6 @@ class ComponentPool(nn.Module):
 
     def extra_repr(self) -> str:
         return (
-            f"in_channels={self.in_channels}, edge_score_method={self.edge_score_method!r}, threshold={self.threshold}"
+            f"in_channels={self.in_channels}, edge_score_method={self.edge_score_method!r}, "
+            f"threshold={self.threshold}" + (f", ratio={self.ratio}" if self.ratio is not None else "")
         )

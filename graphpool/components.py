@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from graphpool.checks import check_count, check_edge_index, check_tensor
+from graphpool.checks import check_count, check_edge_index, check_tensor, count_nodes
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def connected_components(
         >>> label.tolist(), count
         ([0, 1, 0, 2, 2, 2], 3)
     """
-    num_nodes = _count_nodes(edge_index) if num_nodes is None else check_count("num_nodes", num_nodes, 0)
+    num_nodes = count_nodes(edge_index) if num_nodes is None else check_count("num_nodes", num_nodes, 0)
     edge_index = check_edge_index(edge_index, num_nodes)
     if edge_mask is not None:
         check_tensor("edge_mask", edge_mask, dims=1, kind="bool", rows=(edge_index.size(1), "edges"))
@@ -90,13 +90,6 @@ def connected_components(
     if edge_mask is not None:
         edge_index = edge_index.index_select(1, edge_mask.nonzero().view(-1))
     return Components(*hook_and_contract(edge_index, num_nodes))
-
-
-def _count_nodes(edge_index: Tensor) -> int:
-    check_tensor("edge_index", edge_index, dims=2, kind="integer")
-    if torch.compiler.is_compiling():
-        raise ValueError("'num_nodes' must be given under torch.compile: it is a shape")
-    return int(edge_index.max()) + 1 if edge_index.numel() else 0
 
 
 def hook_and_contract(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, int]:

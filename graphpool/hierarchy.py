@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool.partition import Partition
@@ -46,9 +46,11 @@ class Level:
     """Holds the two partitions that a layer of :class:`~graphpool.OnlineAgglomerativePooling` makes.
 
     Attributes:
-        threshold: threshold of the layer.
+        threshold: threshold of the instance level: the number that was given, or with ratios the one that was found
+            for each graph, ``[num_graphs]``.
         instance: connected regions: :class:`Partition`.
         semantic: regions grouped wherever they lie: :class:`Partition`; ``None`` if not asked for.
+        semantic_threshold: threshold of the semantic level, as that of the instance level.
 
     Example:
         >>> from graphpool import OnlineAgglomerativePooling, grid_graph
@@ -57,9 +59,10 @@ class Level:
         (0.8, tensor([0, 1, 2, 3]))
     """
 
-    threshold: float
+    threshold: float | Float[Tensor, " graphs"]
     instance: Partition
     semantic: Partition | None
+    semantic_threshold: float | Float[Tensor, " graphs"] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ from graphpool.affinity_state import CENTERS, AffinityState, unit_tokens
 from graphpool.batch_layout import Layout
 from graphpool.checks import check_choice, check_count, check_graph, check_number, check_tensor, describe
 from graphpool.edge_contraction import sort_ends, unique_edges
+from graphpool.grouping import FEW_NODES, Grouping
 from graphpool.hierarchy import Hierarchy, Level
 from graphpool.partition import Partition
 from graphpool.precision import widen
+from graphpool.regular_graphs import pairs_of_graphs
 from graphpool.segment_reduce import add_rows, count_rows
+from graphpool.similarity import dot_on_edges, spatial_similarity
 from graphpool.threshold_grouping import MergeRule, group_edges, group_pairs
 from graphpool.vote import LOGITS
 
@@ -34,7 +37,7 @@ class OnlineAgglomerativePooling(nn.Module):
     makes pseudo-masks. Use :class:`AgglomerativePool` in a network that learns.
 
     Args:
-        thresholds: thresholds of the layers, in (-1, 1].
+        thresholds: thresholds of the layers, in (-1, 1]; (0.8, 0.7, 0.6, 0.5, 0.4) if no ratios are given either.
         feature_weight: :math:`\omega_f` in [0, 1]; :math:`\omega_s = 1 - \omega_f`. With 1 no affinity is ever built.
         temperature: the paper's :math:`\sigma` of Eq. 6, positive.
         min_area: the paper's :math:`\phi`: supernodes with fewer tokens are not segments.
@@ -47,6 +50,14 @@ class OnlineAgglomerativePooling(nn.Module):
             Backbones whose tokens are all alike (DINOv2) need it.
         anchors: number of evenly spaced tokens of each graph that affinity is taken to, instead of all. An
             approximation, for graphs whose number of nodes squared does not fit.
+        ratios: levels as shares, in place of thresholds: the largest share of the *tokens* of each graph that each
+            layer leaves, in (0, 1], by the largest threshold that leaves no more (see :class:`AgglomerativePool`).
+            They hold for tokens of any backbone, whatever its similarities.
+        semantic_ratios: the largest share of the *instance supernodes* of its layer that each semantic level leaves, if
+            not the ratios.
+        group: ``"components"`` or ``"mutual"`` best neighbours, see :class:`AgglomerativePool`.
+        max_area: largest share of the tokens of its graph that a merge may make, see :class:`AgglomerativePool`;
+            ``None`` for no limit.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -70,7 +81,7 @@ class OnlineAgglomerativePooling(nn.Module):
 
     def __init__(
         self,
-        thresholds: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.4),
+        thresholds: Sequence[float] | None = None,
         feature_weight: float = 0.6,
         temperature: float = 0.07,
         min_area: int = 5,
@@ -81,16 +92,22 @@ class OnlineAgglomerativePooling(nn.Module):
         logits: str = "sum",
         center: str = "none",
         anchors: int | None = None,
+        ratios: Sequence[float] | None = None,
+        semantic_ratios: Sequence[float] | None = None,
+        group: str = "components",
+        max_area: float | None = None,
     ) -> None:
         super().__init__()
-        self.thresholds = _check_thresholds("thresholds", thresholds)
-        semantic_thresholds = thresholds if semantic_thresholds is None else semantic_thresholds
-        self.semantic_thresholds = _check_thresholds("semantic_thresholds", semantic_thresholds)
-        if len(self.semantic_thresholds) != len(self.thresholds):
-            raise ValueError(
-                f"'semantic_thresholds' must have {len(self.thresholds)} values, one for each of 'thresholds', "
-                f"got {len(self.semantic_thresholds)}"
-            )
+        if ratios is None and thresholds is None:
+            thresholds = (0.8, 0.7, 0.6, 0.5, 0.4)
+        self.thresholds, self.semantic_thresholds = _levels(
+            "thresholds", thresholds, "semantic_thresholds", semantic_thresholds, low=-1
+        )
+        self.ratios, self.semantic_ratios = _levels("ratios", ratios, "semantic_ratios", semantic_ratios, low=0)
+        if self.thresholds is not None and self.ratios is not None:
+            raise ValueError(f"'thresholds' must be None with 'ratios', got {self.thresholds} and {self.ratios}")
+        self.group, self.max_area = group, max_area
+        Grouping(None, None, group, max_area).check()
         self.feature_weight = check_number("feature_weight", feature_weight, 0, 1)
         self.temperature = check_number("temperature", temperature, 0, float("inf"), open_low=True)
         self.min_area = check_count("min_area", min_area, 1)
@@ -132,7 +149,8 @@ class OnlineAgglomerativePooling(nn.Module):
                 that does not fit in memory.
 
         Warns:
-            UserWarning: everything merged in the first layer.
+            UserWarning: everything merged in the first layer of thresholds, or nothing in any and graphs have more
+                than 16 tokens on average.
 
         Host syncs: one or two for the checks, then a fixed number a layer plus one for each round of components.
         """
@@ -152,22 +170,52 @@ class OnlineAgglomerativePooling(nn.Module):
         edges = _undirected(graph.edge_index, x.size(0))
         features: Tensor | None = None
         levels = []
-        for threshold, semantic_threshold in zip(self.thresholds, self.semantic_thresholds, strict=True):
+        num_tokens = layout.ptr.diff()
+        for rule, semantic_rule in self._rules():
             compared = tokens if features is None else features[:, :channels]
-            cluster, count = group_edges(compared, state, edges, MergeRule(threshold, self.feature_weight))
+            cluster, count, threshold = self._group(compared, state, edges, rule, num_tokens)
             if features is None:
                 self._warn_if_all_merged(count, layout)
             features, value_sums, state = self._merge(features, value_sums, state, cluster, count)
             edges = _undirected(cluster[edges], count)
             instance = self._partition(features, channels, state, layout, x.dtype)
-            semantic = None
+            semantic, semantic_threshold = None, None
             if self.semantic:
-                rule = MergeRule(semantic_threshold, self.feature_weight)
-                cluster, count = group_pairs(features[:, :channels], state, rule)
+                compared = features[:, :channels]
+                cluster, count, semantic_threshold = self._group(compared, state, None, semantic_rule)
                 merged, _, merged_state = self._merge(features, value_sums, state, cluster, count)
                 semantic = self._partition(merged, channels, merged_state, layout, x.dtype)
-            levels.append(Level(threshold, instance, semantic))
+            levels.append(Level(threshold, instance, semantic, semantic_threshold))
+        self._warn_if_nothing_merged(levels[-1].instance, edges)
         return Hierarchy(tuple(levels), graph.batch)
+
+    def _rules(self) -> list[tuple[Grouping, Grouping]]:
+        """How each layer groups: for the instance level, and for the semantic level."""
+        options = self.group, self.max_area
+        if self.ratios is not None and self.semantic_ratios is not None:
+            shares = zip(self.ratios, self.semantic_ratios, strict=True)
+            return [(Grouping(None, ratio, *options), Grouping(None, semantic, *options)) for ratio, semantic in shares]
+        assert self.thresholds is not None  # one of the two is given
+        assert self.semantic_thresholds is not None
+        levels = zip(self.thresholds, self.semantic_thresholds, strict=True)
+        return [(Grouping(level, None, *options), Grouping(semantic, None, *options)) for level, semantic in levels]
+
+    def _group(
+        self, x: Tensor, state: AffinityState, edges: Tensor | None, rule: Grouping, share_of: Tensor | None = None
+    ) -> tuple[Tensor, int, float | Tensor]:
+        """Groups supernodes along edges, or along all pairs of a graph; returns cluster, count and threshold."""
+        layout = state.layout
+        if rule.is_plain:
+            assert rule.threshold is not None  # by is_plain
+            merge_rule = MergeRule(rule.threshold, self.feature_weight)
+            groups = group_pairs(x, state, merge_rule) if edges is None else group_edges(x, state, edges, merge_rule)
+            return *groups, rule.threshold
+        if edges is None:
+            edges = pairs_of_graphs(layout)
+        score = self.feature_weight * dot_on_edges(x, edges)
+        if self.feature_weight < 1:
+            score += (1 - self.feature_weight) * spatial_similarity(state, edges)
+        return rule(edges, score, layout.batch, layout.num_graphs, area=state.area, share_of=share_of)
 
     def _merge(
         self, features: Tensor | None, value_sums: Tensor | None, state: AffinityState, cluster: Tensor, count: int
@@ -202,25 +250,56 @@ class OnlineAgglomerativePooling(nn.Module):
 
     def _warn_if_all_merged(self, count: int, layout: Layout) -> None:
         filled = sum(size > 0 for size in layout.sizes)
-        if self.center == "none" and count == filled < layout.num_nodes:
+        if self.ratios is None and self.center == "none" and count == filled < layout.num_nodes:
             warnings.warn(
                 "every graph merged into one supernode in the first layer: the tokens are too alike for these "
-                "thresholds; center='graph' subtracts what all tokens of a graph share",
+                "thresholds; center='graph' subtracts what all tokens of a graph share, and 'ratios' asks for shares "
+                "of the tokens instead",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _warn_if_nothing_merged(self, last: Partition, edges: Tensor) -> None:
+        num_tokens = last.cluster.numel()
+        if self.thresholds is None or num_tokens <= FEW_NODES * len(last.sizes) or not edges.numel():
+            return
+        if last.area.numel() == num_tokens:
+            warnings.warn(
+                f"no layer merged anything: no score is above the lowest threshold, {min(self.thresholds)}; "
+                "'ratios' asks for shares of the tokens instead",
                 UserWarning,
                 stacklevel=3,
             )
 
     def extra_repr(self) -> str:
+        levels = f"thresholds={self.thresholds}" if self.ratios is None else f"ratios={self.ratios}"
         return (
-            f"thresholds={self.thresholds}, feature_weight={self.feature_weight}, temperature={self.temperature}, "
+            f"{levels}, feature_weight={self.feature_weight}, temperature={self.temperature}, "
             f"min_area={self.min_area}, semantic={self.semantic}, features={self.features!r}, center={self.center!r}"
         )
 
 
-def _check_thresholds(name: str, thresholds: Sequence[float]) -> tuple[float, ...]:
-    if not isinstance(thresholds, Sequence) or not thresholds:
-        raise TypeError(f"'{name}' must be a non-empty sequence of numbers, got {describe(thresholds)}")
-    return tuple(check_number(name, threshold, -1, 1, open_low=True) for threshold in thresholds)
+def _levels(
+    name: str, values: Sequence[float] | None, semantic_name: str, semantic: Sequence[float] | None, *, low: float
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Checks the thresholds or shares of the layers, and those of their semantic levels, by default the same."""
+    if values is None:
+        if semantic is not None:
+            raise ValueError(f"'{semantic_name}' must be None without '{name}', got {semantic}")
+        return None, None
+    levels = _check_numbers(name, values, low)
+    semantic_levels = levels if semantic is None else _check_numbers(semantic_name, semantic, low)
+    if len(semantic_levels) != len(levels):
+        raise ValueError(
+            f"'{semantic_name}' must have {len(levels)} values, one for each of '{name}', got {len(semantic_levels)}"
+        )
+    return levels, semantic_levels
+
+
+def _check_numbers(name: str, values: Sequence[float], low: float) -> tuple[float, ...]:
+    if not isinstance(values, Sequence) or not values:
+        raise TypeError(f"'{name}' must be a non-empty sequence of numbers, got {describe(values)}")
+    return tuple(check_number(name, value, low, 1, open_low=True) for value in values)
 
 
 def _undirected(edge_index: Tensor, num_nodes: int) -> Tensor:

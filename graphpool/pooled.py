@@ -30,6 +30,9 @@ class Pooled(NamedTuple):
         cluster: supernode of each input node, ``[num_nodes]``, int64.
         score: score of each input edge, ``[num_edges]``, or ``None``.
         state: the original tokens and running sums, for the next layer, or ``None``.
+        threshold: threshold of each graph, ``[num_graphs]``, fp32 or fp64: the one that was given, or the one that
+            leaves the ratio that was asked for (with ``group="mutual"`` just below the lowest score that merged);
+            infinite where nothing had to merge.
 
     Example:
         >>> from graphpool import AgglomerativePool, grid_graph
@@ -46,6 +49,7 @@ class Pooled(NamedTuple):
     cluster: Int[Tensor, " nodes"]
     score: Float[Tensor, " edges"] | None = None
     state: AffinityState | None = None
+    threshold: Float[Tensor, " graphs"] | None = None
 
     def lift(self, x: Shaped[Tensor, "supernodes *channels"] | None = None) -> Shaped[Tensor, "nodes *channels"]:
         """Unpools: gives each node the row of its supernode.

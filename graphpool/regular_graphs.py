@@ -86,3 +86,13 @@ def complete_graph(batch: Int[Tensor, " nodes"]) -> Int[Tensor, "2 edges"]:
     target = layout.ptr.index_select(0, layout.batch.index_select(0, source)) + place
     different = source != target
     return torch.stack([source[different], target[different]])
+
+
+def pairs_of_graphs(layout: Layout) -> Int[Tensor, "2 pairs"]:
+    """Lists all pairs of nodes of the same graph, smaller node first, each once, sorted."""
+    place = torch.arange(layout.largest, device=layout.batch.device)
+    second_node = place.unsqueeze(0) > place.unsqueeze(1)
+    present = layout.padded_mask
+    graph, first, second = (second_node & present.unsqueeze(1) & present.unsqueeze(2)).nonzero().unbind(1)
+    start = layout.ptr.index_select(0, graph)
+    return torch.stack([start + first, start + second])

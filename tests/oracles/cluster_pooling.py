@@ -19,7 +19,7 @@ def cluster_pooling(
     source, target = edge_index[:, proper]
     score = scores[proper].double()
     threshold = {"tanh": 0.0, "sigmoid": 0.5, "log_softmax": -math.log(max(score.numel(), 1))}[pool.edge_score_method]
-    chosen = scores[proper] > threshold
+    chosen = score > threshold
     weights = torch.zeros(num_nodes, num_nodes, dtype=torch.double).index_put((source, target), score, accumulate=True)
     joined = np.zeros((num_nodes, num_nodes), dtype=bool)
     joined[source[chosen].numpy(), target[chosen].numpy()] = True

@@ -105,3 +105,31 @@ def check_complete_graph(case: Case) -> None:
     same = case.graph_of.unsqueeze(0) == case.graph_of.unsqueeze(1)
     batch = case.graph_of if case.batch is None else case.batch
     assert torch.equal(graphpool.complete_graph(batch), same.fill_diagonal_(False).nonzero().T)
+
+
+def check_maximum_spanning_forest(case: Case) -> None:
+    score = torch.rand(case.edge_index.size(1)).to(case.x.dtype)
+    forest = graphpool.maximum_spanning_forest(case.edge_index, score, case.x.size(0))
+    kept: list[int] = []
+    label = torch.arange(case.x.size(0))
+    for edge in score.argsort(descending=True, stable=True).tolist():  # Kruskal
+        first, second = label[case.edge_index[:, edge].long()]
+        if first != second:
+            kept.append(edge)
+            label[label == second] = first.clone()
+    assert forest.edge.tolist() == kept
+    assert torch.equal(forest.score, score[kept])
+
+
+def check_spanning_forest(case: Case) -> None:
+    score = torch.rand(case.edge_index.size(1))
+    forest = graphpool.maximum_spanning_forest(case.edge_index, score, case.x.size(0))
+    expected = scipy_labels(case.edge_index, case.x.size(0))
+    trees = int(expected.max()) + 1 if expected.numel() else 0
+    assert forest.num_nodes - forest.edge.numel() == trees
+    if not case.x.size(0):
+        return
+    tree = forest.to_linkage()
+    assert tree.shape == (case.x.size(0) - 1, 4)
+    assert sum(tree[:, 2] == float("inf")) == trees - 1
+    assert forest.to_networkx().number_of_edges() == forest.edge.numel()
