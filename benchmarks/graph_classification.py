@@ -17,7 +17,6 @@ from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 
 REFERENCE = "AgglomerativePool"
-_HALF = 0.5  # what layers with a ratio keep unless another fraction is asked for
 _ACCURACY = {
     "dataset": "data set",
     "pool": "pooling",
@@ -40,7 +39,7 @@ _COST = {
 _RANKS = {"pool": "pooling", "asked": "to keep", "rank": "mean rank", "kept_first": "kept, 1st", "sets": "data sets"}
 
 
-def network_of(graphs: GraphSet, pool: str, budget: Budget, kept: float) -> Callable[[], Classifier]:
+def network_of(graphs: GraphSet, pool: str, budget: Budget, kept: float | None) -> Callable[[], Classifier]:
     """Makes networks with a pooling layer.
 
     Raises:
@@ -58,13 +57,11 @@ def accuracy_row(
     """Returns the accuracy on every fold of every seed, or the reason why there is none."""
     row: Row = {"table": "accuracy", "dataset": graphs.name, "pool": pool, "asked": asked, "reason": None}
     try:
-        make = network_of(graphs, pool, budget, _HALF if asked is None else asked)
+        make = network_of(graphs, pool, budget, asked)
     except ImportError as error:
         return row | {"reason": str(error)}
     found: list[Scores] = [
-        train_fold(graphs, fold, make, budget, seed, matched=asked)
-        for seed in seeds
-        for fold in folds(graphs.labels, count, seed)
+        train_fold(graphs, fold, make, budget, seed) for seed in seeds for fold in folds(graphs.labels, count, seed)
     ]
     accuracies = [100 * scores.accuracy for scores in found]
     first, second = np.mean([scores.kept for scores in found], axis=0).tolist()
@@ -86,7 +83,7 @@ def accuracy_rows(
     """
     for asked in (None, *kept):
         reference: Row | None = None
-        able = [name for name in pools if asked is None or POOLS[name].ratio or POOLS[name].threshold]
+        able = [name for name in pools if asked is None or POOLS[name].ratio]
         for name in sorted(able, key=lambda name: name != REFERENCE):  # the one that others are compared with first
             row = accuracy_row(graphs, name, budget, count, seeds, asked)
             reference = row if name == REFERENCE else reference
@@ -165,7 +162,7 @@ def graph_classification(
                 record.add(row)
         if part != "accuracy":
             for row in cost_rows(
-                graphs, {pool: partial(network_of, graphs, pool, budget, _HALF) for pool in layers}, budget, run
+                graphs, {pool: partial(network_of, graphs, pool, budget, None) for pool in layers}, budget, run
             ):
                 record.add(row)
         record.write_json()  # a long run leaves what it has

@@ -71,7 +71,7 @@ def error_row(task: Task, pool: str, asked: float | None, epochs: int, seeds: Se
     """Returns the error of a layer over some seeds, or the reason why there is none."""
     row: Row = {"data": task.name, "pool": pool, "asked": asked, "reason": None}
     nodes = float(np.mean([graph.num_nodes for graph in task.training]))
-    make = partial(POOLS[pool].make, PoolSpec(_CHANNELS, 0.5 if asked is None else asked, nodes, "mean"))
+    make = partial(POOLS[pool].make, PoolSpec(_CHANNELS, asked, nodes, "mean"))
     found = []
     try:
         for seed in seeds:
@@ -86,7 +86,6 @@ def error_row(task: Task, pool: str, asked: float | None, epochs: int, seeds: Se
                     lr=_LR,
                     seed=seed,
                     batch_size=task.batch_size,
-                    matched=asked,
                 )
             )
     except ImportError as error:
@@ -116,9 +115,7 @@ def reconstruction(
         for asked in (None, *kept):
             for pool in pools or list(POOLS):
                 entry = POOLS[pool]
-                has_own = asked is None and not entry.ratio  # what is told a fraction has none of its own
-                can_be_told = asked is not None and (entry.ratio or entry.threshold)
-                if not (has_own or can_be_told):
+                if not (entry.own if asked is None else entry.ratio):
                     continue
                 record.add(error_row(task, pool, asked, epochs, range(run.seed, run.seed + seeds)))
                 record.write_json()

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import GCNConv
 
-from benchmarks.gnn.kept_fraction import match_kept_fraction
 from benchmarks.gnn.training import batches_of
 
 
@@ -55,7 +54,6 @@ def reconstruct(
     lr: float,
     seed: int,
     batch_size: int = 64,
-    matched: float | None = None,
 ) -> tuple[float, float]:
     """Trains by the mean squared error of the node features.
 
@@ -67,7 +65,6 @@ def reconstruct(
         lr: learning rate of Adam.
         seed: seed of the order of the graphs.
         batch_size: graphs per batch.
-        matched: fraction of the nodes that a layer with a threshold is to keep.
 
     Returns:
         Mean squared error on the test graphs as a share of the variance of their features, and the fraction of their
@@ -75,10 +72,7 @@ def reconstruct(
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
-    some = list(batches_of(training[: 2 * batch_size], batch_size))
     for _ in range(epochs):
-        if matched is not None:
-            match_kept_fraction(network, [network.pool], some, matched)
         network.train()
         for batch in batches_of(training, batch_size, generator=generator):
             found, extra, _ = network(batch)

@@ -17,6 +17,7 @@ from graphpool.segment_reduce import take_rows
 # accuracy of `features only` on folds of seeds 100 to 102, from 0, 0.3, 0.5 and 0.7.
 THRESHOLD = 0.5
 CENTER = "graph"
+_HALF = 0.5  # of the nodes, kept by layers that have to be told
 
 
 class Coarse(NamedTuple):
@@ -153,29 +154,19 @@ class Merging(nn.Module):
         pooled = self.layer(x, edge_index, batch=batch)
         return Coarse(pooled.x, pooled.edge_index, None, pooled.batch, pooled.lift)
 
-    def score(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
-        """Returns the score of each edge, which is compared with the threshold."""
-        score: Tensor | None = self.layer(x, edge_index, batch=batch).score
-        assert score is not None  # both layers score every edge
-        return score
-
-    def set_threshold(self, threshold: float) -> None:
-        """Contracts edges of a larger score from here on."""
-        self.layer.threshold = threshold
-
 
 class PoolSpec(NamedTuple):
     """What a layer is made for.
 
     Attributes:
         channels: number of features.
-        kept: fraction of the nodes to keep, for layers that take one.
+        kept: fraction of the nodes to keep; ``None`` for the layer's own threshold, or half of the nodes.
         nodes: number of nodes of an average graph.
         features: features of merged nodes in AgglomerativePool: sums keep count, means keep the scale.
     """
 
     channels: int
-    kept: float
+    kept: float | None
     nodes: float
     features: str = "sum"
 
@@ -185,49 +176,65 @@ class Entry(NamedTuple):
 
     Attributes:
         make: makes the layer; raises ImportError where something is not installed.
-        ratio: whether the layer takes the fraction to keep.
-        threshold: whether it has a threshold, by which it can be made to keep a fraction.
+        ratio: whether the layer can be told the fraction to keep.
+        own: whether it can also be left to keep what it keeps.
     """
 
     make: Callable[[PoolSpec], nn.Module]
     ratio: bool = False
-    threshold: bool = False
+    own: bool = True
 
 
-def agglomerative(feature_weight: float) -> Entry:
-    """Returns AgglomerativePool with the paper's score and a threshold."""
+def agglomerative(**options: Any) -> Entry:
+    """Returns AgglomerativePool with the paper's score, by a threshold or the fraction to keep."""
 
     def make(spec: PoolSpec) -> nn.Module:
-        return Merging(AgglomerativePool(THRESHOLD, feature_weight, features=spec.features, center=CENTER))
+        level: dict[str, Any] = {"threshold": THRESHOLD} if spec.kept is None else {"ratio": spec.kept}
+        return Merging(AgglomerativePool(**level, features=spec.features, center=CENTER, **options))
 
-    return Entry(make, threshold=True)
+    return Entry(make, ratio=True)
 
 
-def learned(spec: PoolSpec) -> nn.Module:
-    """Makes AgglomerativePool with a learned score."""
-    return Merging(AgglomerativePool(0.5, features=spec.features, score=LinearEdgeScore(spec.channels)))
+def learned(**options: Any) -> Entry:
+    """Returns AgglomerativePool with a learned score."""
+
+    def make(spec: PoolSpec) -> nn.Module:
+        level: dict[str, Any] = {"threshold": 0.5} if spec.kept is None else {"ratio": spec.kept}
+        score = LinearEdgeScore(spec.channels)
+        return Merging(AgglomerativePool(**level, features=spec.features, score=score, **options))
+
+    return Entry(make, ratio=True)
+
+
+def selecting(layer: Callable[[int, float], nn.Module]) -> Entry:
+    """Returns a layer of PyG that keeps a fraction of the nodes."""
+    return Entry(lambda spec: Selecting(layer(spec.channels, spec.kept or _HALF)), ratio=True, own=False)
 
 
 def dense(name: str) -> Entry:
     """Returns a layer of torch-geometric-pool that makes a fixed number of clusters."""
     return Entry(
-        lambda spec: tgp_pool(name, spec.channels, clusters_of(spec.nodes, spec.kept)),
+        lambda spec: tgp_pool(name, spec.channels, clusters_of(spec.nodes, spec.kept or _HALF)),
         ratio=True,
+        own=False,
     )
 
 
 POOLS: dict[str, Entry] = {
     "none": Entry(lambda spec: Identity()),
-    "TopK": Entry(lambda spec: Selecting(TopKPooling(spec.channels, spec.kept)), ratio=True),
-    "SAG": Entry(lambda spec: Selecting(SAGPooling(spec.channels, spec.kept)), ratio=True),
-    "ASAP": Entry(lambda spec: Selecting(ASAPooling(spec.channels, spec.kept)), ratio=True),
+    "TopK": selecting(TopKPooling),
+    "SAG": selecting(SAGPooling),
+    "ASAP": selecting(ASAPooling),
     "EdgePooling": Entry(lambda spec: Contracting(EdgePooling(spec.channels))),
     "Graclus": Entry(lambda spec: Graclus()),
     "ClusterPooling": Entry(lambda spec: Contracting(ClusterPooling(spec.channels))),
-    "ComponentPool": Entry(lambda spec: Merging(ComponentPool(spec.channels)), threshold=True),
-    "AgglomerativePool": agglomerative(0.6),
-    "AgglomerativePool, features only": agglomerative(1.0),
-    "AgglomerativePool, learned score": Entry(learned, threshold=True),
+    "ComponentPool": Entry(lambda spec: Merging(ComponentPool(spec.channels, ratio=spec.kept)), ratio=True),
+    "AgglomerativePool": agglomerative(),
+    "AgglomerativePool, features only": agglomerative(feature_weight=1.0),
+    "AgglomerativePool, mutual": agglomerative(feature_weight=1.0, group="mutual"),
+    "AgglomerativePool, max_area": agglomerative(feature_weight=1.0, max_area=0.25),
+    "AgglomerativePool, learned score": learned(),
+    "AgglomerativePool, learned score, mutual": learned(group="mutual"),
     "k-MIS": Entry(lambda spec: tgp_pool("KMISPooling", spec.channels)),
     "MinCut": dense("MinCutPooling"),
     "DiffPool": dense("DiffPool"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -11,9 +10,6 @@ from torch_geometric.data import Batch, Data
 
 from benchmarks.gnn.classifier import Classifier
 from benchmarks.gnn.graph_sets import Fold, GraphSet
-from benchmarks.gnn.kept_fraction import match_kept_fraction
-
-_LOOKED_AT = 4  # batches that thresholds are found on
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,6 @@ def train_fold(
     make: Callable[[], Classifier],
     budget: Budget,
     seed: int,
-    matched: float | None = None,
 ) -> Scores:
     """Trains a network, and scores it on the test graphs after the epoch that did best on the validation graphs.
 
@@ -102,12 +97,9 @@ def train_fold(
     optimizer = torch.optim.Adam(network.parameters(), lr=budget.lr)
     training = graphs.take(fold.training)
     validation, test = (list(batches_of(graphs.take(part), 256)) for part in (fold.validation, fold.test))
-    some = list(islice(batches_of(training, budget.batch_size, generator=generator), _LOOKED_AT))
     best: tuple[float, float] | None = None
     chosen: Scores | None = None
     for _ in range(budget.epochs):
-        if matched is not None:
-            match_kept_fraction(network, list(network.pools), some, matched)
         learn(network, optimizer, batches_of(training, budget.batch_size, generator=generator))
         seen = evaluate(network, validation)
         rank = (seen.accuracy, -seen.loss)
