@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graphpool.agglomerative_pool import AgglomerativePool
     from graphpool.component_pool import ComponentPool
     from graphpool.components import Components, connected_components
+    from graphpool.dendrogram import Dendrogram, agglomerate
     from graphpool.edge_contraction import contract_edges
     from graphpool.edge_scores import CosineEdgeScore, LinearEdgeScore
     from graphpool.hierarchy import Hierarchy, Level, MergeTree
@@ -31,6 +32,7 @@ else:
             "graphpool.agglomerative_pool": ("AgglomerativePool",),
             "graphpool.component_pool": ("ComponentPool",),
             "graphpool.components": ("Components", "connected_components"),
+            "graphpool.dendrogram": ("Dendrogram", "agglomerate"),
             "graphpool.edge_contraction": ("contract_edges",),
             "graphpool.regular_graphs": ("complete_graph", "grid_graph"),
             "graphpool.hierarchy": ("Hierarchy", "Level", "MergeTree"),
@@ -52,6 +54,7 @@ __all__ = [
     "ComponentPool",
     "Components",
     "CosineEdgeScore",
+    "Dendrogram",
     "Hierarchy",
     "Level",
     "LinearEdgeScore",
@@ -62,6 +65,7 @@ __all__ = [
     "SpanningForest",
     "affinity_similarity",
     "affinity_similarity_pairs",
+    "agglomerate",
     "complete_graph",
     "connected_components",
     "contract_edges",

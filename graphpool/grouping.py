@@ -90,10 +90,8 @@ class Grouping:
             assert self.threshold is not None  # one of the two is given
             rule: _Rule = _Above(score.new_full((num_graphs,), self.threshold), batch)
         else:
-            nodes = count_rows(batch, num_graphs)
-            left = ((nodes if share_of is None else share_of) * self.ratio + _ROUNDING).long().clamp(min=1)
-            needed = (nodes - left).clamp(min=0)
-            rule = (_BestFirst if self.group == "components" else _InRounds)(needed, batch)
+            needed = needed_merges(batch, num_graphs, self.ratio, share_of)
+            rule = (BestFirst if self.group == "components" else _InRounds)(needed, batch)
         if self.group == "components" and self.max_area is None:
             if self.threshold is not None:
                 kept = (score > self.threshold).nonzero().view(-1)
@@ -106,18 +104,26 @@ class Grouping:
                 score,
                 batch,
                 rule.allow,
-                average=self.group == "mutual",
+                best=self.group == "components",
                 area=area,
-                most_area=self._most_area(batch, num_graphs, area),
+                most_area=self.most_area(batch, num_graphs, area),
             )
         made, threshold = rule.result(merges)
         return Grouped(*hook_and_contract(made.ends, batch.numel()), threshold)
 
-    def _most_area(self, batch: Tensor, num_graphs: int, area: Tensor | None) -> Tensor | None:
+    def most_area(self, batch: Tensor, num_graphs: int, area: Tensor | None) -> Tensor | None:
+        """Returns the largest area of a group of each graph, ``[num_graphs]``; ``None`` where there is no limit."""
         if self.max_area is None:
             return None
         area = torch.ones_like(batch) if area is None else area
         return batch.new_zeros(num_graphs).index_add_(0, batch, area) * self.max_area + _ROUNDING
+
+
+def needed_merges(batch: Tensor, num_graphs: int, ratio: float, share_of: Tensor | None = None) -> Tensor:
+    """Counts the merges of each graph that leave at most a share of its nodes, or of what else is counted."""
+    nodes = count_rows(batch, num_graphs)
+    left = ((nodes if share_of is None else share_of) * ratio + _ROUNDING).long().clamp(min=1)
+    return (nodes - left).clamp(min=0)
 
 
 class _Rule(Protocol):
@@ -146,7 +152,7 @@ class _Above(NamedTuple):
         return merges, self.threshold
 
 
-class _BestFirst(NamedTuple):
+class BestFirst(NamedTuple):
     """Makes as many merges in each graph as are needed, the highest first; of equal ones the first."""
 
     needed: Tensor
@@ -154,14 +160,14 @@ class _BestFirst(NamedTuple):
 
     def allow(self, made: Merges, candidates: Merges) -> Tensor:
         # once enough merges are made, lower ones cannot be among the highest
-        order, place, _ = _ranks(made.height, self._graph(made), self.needed.numel())
+        order, place, _ = ranks_in_graphs(made.height, self._graph(made), self.needed.numel())
         decisive = made.take(order[place == (self.needed - 1).index_select(0, self._graph(made.take(order)))])
         enough = candidates.height.new_full((self.needed.numel(),), -torch.inf)
         enough = enough.index_copy(0, self._graph(decisive), decisive.height).masked_fill(self.needed == 0, torch.inf)
         return candidates.height > enough.index_select(0, self._graph(candidates))
 
     def result(self, merges: Merges) -> tuple[Merges, Tensor]:
-        order, place, _ = _ranks(merges.height, self._graph(merges), self.needed.numel())
+        order, place, _ = ranks_in_graphs(merges.height, self._graph(merges), self.needed.numel())
         ranked = merges.take(order)
         best = ranked.take((place < self.needed.index_select(0, self._graph(ranked))).nonzero().view(-1))
         return best, _just_below(best, self._graph(best), self.needed.numel())
@@ -179,7 +185,7 @@ class _InRounds(NamedTuple):
     def allow(self, made: Merges, candidates: Merges) -> Tensor:
         before = count_rows(self.batch.index_select(0, made.ends[0]), self.needed.numel())
         graph = self.batch.index_select(0, candidates.ends[0])
-        order, place, _ = _ranks(candidates.height, graph, self.needed.numel())
+        order, place, _ = ranks_in_graphs(candidates.height, graph, self.needed.numel())
         allowed = place < (self.needed - before).index_select(0, graph.index_select(0, order))
         return torch.empty_like(allowed).index_copy_(0, order, allowed)
 
@@ -195,7 +201,7 @@ def _just_below(merges: Merges, graph: Tensor, num_graphs: int) -> Tensor:
     return torch.where(lowest < torch.inf, just_below, lowest)
 
 
-def _ranks(height: Tensor, graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:
+def ranks_in_graphs(height: Tensor, graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:
     """Ranks merges by falling height inside each graph.
 
     Returns:

@@ -1,12 +1,15 @@
 r"""Merges of mutual best neighbours: agglomeration without chaining, and with a largest area.
 
-Two groups merge if each is the other's best neighbour. All such pairs merge at once, edges between the same two groups
-become one, and so on. If the edges that become one keep the *mean* of their scores, that is average linkage on a graph.
-If they keep the *best*, it is single linkage, whose only reason to be here is ``max_area``: without it the maximum
-spanning forest finds the same in fewer rounds.
+Two groups merge if each is the other's best neighbour. All such pairs merge at once, the borders of what merged become
+one, and so on. How alike two groups are is a matter of the linkage:
 
-Neither mean nor maximum of two scores exceeds the larger one. So a merge never makes a better pair than there was, and
-merging mutual best pairs in any order gives what merging the best pair of all, one at a time, gives.
+- ``"single"``: the best score of the edges between them. Its only reason to be here is a largest area: without one the
+  maximum spanning forest finds the same in fewer rounds.
+- ``"edges"``: the mean score of the edges between them.
+- ``"average"``: the mean similarity of all pairs of their tokens, which is the inner product of their mean tokens.
+
+Of the first two no merge makes a better pair than there was: neither mean nor maximum of two scores exceeds the larger
+one. So merging all mutual best pairs gives what merging the best pair of all, one at a time, gives.
 """
 
 from collections.abc import Callable
@@ -17,23 +20,32 @@ from torch import Tensor
 
 from graphpool.edge_contraction import sort_ends, unique_edges
 from graphpool.segment_reduce import add_rows
+from graphpool.similarity import dot_on_edges
 from graphpool.spanning_forest import EdgeKeys, best_of_nodes
 
 
 class Merges(NamedTuple):
-    """Merges of two groups each.
+    """Merges of two groups each, those that made a group before those of the group.
 
     Attributes:
         ends: the first node of each of the two groups, ``[2, M]``.
         height: score at which they merge, ``[M]``; no merge is higher than those that made its groups.
+        area: number of tokens of what they make, ``[M]``; ``None`` where nobody counted.
     """
 
     ends: Tensor
     height: Tensor
+    area: Tensor | None = None
 
     def take(self, index: Tensor) -> "Merges":
         """Selects some of the merges."""
-        return Merges(self.ends.index_select(1, index), self.height.index_select(0, index))
+        area = None if self.area is None else self.area.index_select(0, index)
+        return Merges(self.ends.index_select(1, index), self.height.index_select(0, index), area)
+
+    def then(self, others: "Merges") -> "Merges":
+        """Appends merges."""
+        area = None if self.area is None or others.area is None else torch.cat([self.area, others.area])
+        return Merges(torch.cat([self.ends, others.ends], 1), torch.cat([self.height, others.height]), area)
 
 
 class _Groups(NamedTuple):
@@ -43,6 +55,7 @@ class _Groups(NamedTuple):
     graph: Tensor
     area: Tensor
     height: Tensor  # score of the last merge; infinite for single nodes
+    sums: Tensor | None  # of the tokens, for average linkage
 
     def merge(self, pairs: Tensor, height: Tensor) -> tuple["_Groups", Tensor]:
         """Merges pairs of groups, the earlier first, ``[2, M]``; returns the new group of each group as well."""
@@ -50,28 +63,32 @@ class _Groups(NamedTuple):
         nodes = torch.arange(self.first.numel(), device=low.device)
         into = nodes.index_copy(0, other, low)
         root = into == nodes
-        merged = self._replace(
-            area=self.area.index_add(0, low, self.area.index_select(0, other)),
-            height=self.height.index_copy(0, low, height),
-        )
         kept = root.nonzero().view(-1)
-        return _Groups(*(rows.index_select(0, kept) for rows in merged)), root.cumsum(0).sub_(1).index_select(0, into)
+        sums = None
+        if self.sums is not None:  # each group takes part in one merge at most, so nothing is added twice
+            sums = self.sums.index_add(0, low, self.sums.index_select(0, other)).index_select(0, kept)
+        area = self.area.index_add(0, low, self.area.index_select(0, other))
+        last = self.height.index_copy(0, low, height)
+        first, graph, area, last = (rows.index_select(0, kept) for rows in (self.first, self.graph, area, last))
+        return _Groups(first, graph, area, last, sums), root.cumsum(0).sub_(1).index_select(0, into)
 
 
 class _Borders(NamedTuple):
-    """Pairs of neighbouring groups, and the scores of the edges between them: sum and number, or the best and one."""
+    """Pairs of neighbouring groups, with the sum and the number of the scores between them, or the best and one."""
 
     ends: Tensor
     score: Tensor
     weight: Tensor
 
-    @property
-    def value(self) -> Tensor:
-        return self.score / self.weight
-
     def take(self, index: Tensor) -> "_Borders":
         """Selects some of the borders."""
         return _Borders(*(rows.index_select(-1, index) for rows in self))
+
+    def likeness(self, groups: _Groups) -> Tensor:
+        """Computes how alike the groups at both sides of each border are."""
+        if groups.sums is None:
+            return self.score / self.weight
+        return dot_on_edges(groups.sums / groups.area.unsqueeze(1), self.ends)
 
 
 def mutual_merges(
@@ -80,7 +97,8 @@ def mutual_merges(
     batch: Tensor,
     allow: Callable[[Merges, Merges], Tensor],
     *,
-    average: bool = True,
+    best: bool = False,
+    sums: Tensor | None = None,
     area: Tensor | None = None,
     most_area: Tensor | None = None,
 ) -> Merges:
@@ -91,7 +109,8 @@ def mutual_merges(
         score: score of each edge.
         batch: graph of each node.
         allow: says which merges of a round are made, given all that were made before and those of the round.
-        average: whether a border of several edges has their mean score, or the best.
+        best: whether a border of several edges has the best of their scores, or the mean.
+        sums: sum of the tokens of each node, ``[num_nodes, channels]``, for average linkage in place of the scores.
         area: number of tokens of each node; one if not given.
         most_area: largest area of a group of each graph, ``[num_graphs]``; no limit if not given.
 
@@ -100,36 +119,38 @@ def mutual_merges(
     nodes = torch.arange(batch.numel(), device=score.device)
     usable = ((edge_index[0] != edge_index[1]) & ~score.isnan()).nonzero().view(-1)
     ends, score = sort_ends(edge_index.index_select(1, usable)), score.index_select(0, usable)
-    borders = _join(_Borders(ends, score, torch.ones_like(score)), batch.numel(), average)
+    borders = _join(_Borders(ends, score, torch.ones_like(score)), batch.numel(), best)
     area = torch.ones_like(batch) if area is None else area
-    groups = _Groups(nodes, batch, area, score.new_full((batch.numel(),), torch.inf))
-    merges = Merges(nodes.new_zeros(2, 0), score[:0])
+    groups = _Groups(nodes, batch, area, score.new_full((batch.numel(),), torch.inf), sums)
+    merges = Merges(nodes.new_zeros(2, 0), score[:0], area[:0])
     while borders.score.numel():
         if most_area is not None:
             together = groups.area[borders.ends].sum(0)
             fits = together <= most_area.index_select(0, groups.graph.index_select(0, borders.ends[0]))
             borders = borders.take(fits.nonzero().view(-1))  # for good: areas only grow
-        key = EdgeKeys.of(borders.value).key
-        best = best_of_nodes(key, borders.ends[0], borders.ends[1], groups.first.numel())
-        mutual = borders.take((best[borders.ends] == key).all(0).nonzero().view(-1))
-        # the minimum is the value, but for rounding
-        candidates = Merges(groups.first[mutual.ends], torch.minimum(mutual.value, groups.height[mutual.ends].amin(0)))
+        likeness = borders.likeness(groups)
+        key = EdgeKeys.of(likeness).key
+        preferred = best_of_nodes(key, borders.ends[0], borders.ends[1], groups.first.numel())
+        mutual = (preferred[borders.ends] == key).all(0).nonzero().view(-1)
+        pairs = borders.ends.index_select(1, mutual)
+        height = torch.minimum(likeness.index_select(0, mutual), groups.height[pairs].amin(0))
+        candidates = Merges(groups.first[pairs], height, groups.area[pairs].sum(0))
         chosen = allow(merges, candidates).nonzero().view(-1)
         if not chosen.numel():
             break
-        merges = Merges(*(torch.cat(rows, -1) for rows in zip(merges, candidates.take(chosen), strict=True)))
-        groups, coarse = groups.merge(mutual.ends.index_select(1, chosen), candidates.height.index_select(0, chosen))
-        borders = _join(borders._replace(ends=sort_ends(coarse[borders.ends])), groups.first.numel(), average)
+        merges = merges.then(candidates.take(chosen))
+        groups, coarse = groups.merge(pairs.index_select(1, chosen), height.index_select(0, chosen))
+        borders = _join(borders._replace(ends=sort_ends(coarse[borders.ends])), groups.first.numel(), best)
     return merges
 
 
-def _join(borders: _Borders, num_groups: int, average: bool) -> _Borders:
+def _join(borders: _Borders, num_groups: int, best: bool) -> _Borders:
     """Joins the borders between the same two groups, and drops those inside one."""
     ends, score, weight = borders.take((borders.ends[0] != borders.ends[1]).nonzero().view(-1))
     ends, border = unique_edges(ends, num_groups, return_inverse=True)
     assert border is not None  # asked for
     count = ends.size(1)
-    if average:
+    if not best:
         return _Borders(ends, add_rows(score, border, count), add_rows(weight, border, count))
-    best = score.new_full((count,), -torch.inf).scatter_reduce_(0, border, score, "amax")
-    return _Borders(ends, best, torch.ones_like(best))
+    largest = score.new_full((count,), -torch.inf).scatter_reduce_(0, border, score, "amax")
+    return _Borders(ends, largest, torch.ones_like(largest))

@@ -71,7 +71,7 @@ class SpanningForest:
         distance = top - self.score.double().cpu().numpy()
         if distance.size and distance[0] < 0:
             raise ValueError(f"'top' must be at least the largest score, {float(self.score[0])}, got {top}")
-        return _linkage(self.edge_index.cpu().numpy(), distance, self.num_nodes)
+        return linkage_rows(self.edge_index.cpu().numpy(), distance, self.num_nodes)
 
     def to_networkx(self) -> networkx.Graph:
         """Converts the forest to a networkx graph of all nodes, with ``score`` and ``edge`` on its edges.
@@ -224,7 +224,7 @@ class EdgeKeys:
         return key & 0xFFFFFFFF if self.order is None else self.order.index_select(0, key)
 
 
-def _linkage(ends: NDArray[np.int64], distance: NDArray[np.float64], num_nodes: int) -> NDArray[np.float64]:
+def linkage_rows(ends: NDArray[np.int64], distance: NDArray[np.float64], num_nodes: int) -> NDArray[np.float64]:
     """Builds SciPy's linkage form of merges in order; then joins the trees that are left, at infinite distance."""
     rows = np.empty((num_nodes - 1, 4))
     group = list(range(2 * num_nodes - 1))  # union-find over nodes and the groups that merges make

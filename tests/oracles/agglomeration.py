@@ -1,8 +1,10 @@
 """Greedy agglomeration of one graph, a merge at a time, and thresholds by trying them all."""
 
+import itertools
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tests.oracles.dense import scipy_labels
@@ -64,6 +66,30 @@ def greedy_merging(
                 renamed.setdefault((min(first, second), max(first, second)), []).extend(border)
         borders = renamed
     return labels_of(groups, num_nodes)
+
+
+def average_linkage(x: Tensor, edge_index: Tensor) -> list[tuple[frozenset[int], frozenset[int], float]]:
+    """Rounds of merges of groups that are each other's most alike neighbours, by the mean cosine of all pairs."""
+    unit = F.normalize(x.double(), dim=1)
+    cosine = unit @ unit.T
+    groups = {frozenset([node]): math.inf for node in range(x.size(0))}
+    joined = {frozenset((source, target)) for source, target in edge_index.T.tolist() if source != target}
+    merges = []
+    while True:
+        mean = {
+            (one, other): float(cosine[sorted(one)][:, sorted(other)].mean())
+            for one, other in itertools.combinations(groups, 2)
+            if any(frozenset((node, neighbour)) in joined for node in one for neighbour in other)
+        }
+        if not mean:
+            return merges
+        best = {
+            group: max((pair for pair in mean if group in pair), key=mean.__getitem__, default=None) for group in groups
+        }
+        for pair in [pair for pair in mean if best[pair[0]] == pair == best[pair[1]]]:
+            height = min(mean[pair], groups.pop(pair[0]), groups.pop(pair[1]))
+            groups[pair[0] | pair[1]] = height
+            merges.append((*sorted(pair, key=min), height))
 
 
 def merging_in_rounds(edge_index: Tensor, score: Tensor, num_nodes: int, left: int) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 import graphpool
 from tests.graphpool.conftest import Case
+from tests.oracles.agglomeration import average_linkage
 from tests.oracles.dense import close, dense_coarse, indicator, scipy_labels
 
 
@@ -133,3 +134,13 @@ def check_spanning_forest(case: Case) -> None:
     assert tree.shape == (case.x.size(0) - 1, 4)
     assert sum(tree[:, 2] == float("inf")) == trees - 1
     assert forest.to_networkx().number_of_edges() == forest.edge.numel()
+
+
+def check_agglomerate(case: Case) -> None:
+    tree = graphpool.agglomerate(case.x, case.edge_index, case.batch, batch_size=case.batch_size)
+    label = scipy_labels(case.edge_index, case.x.size(0))
+    assert torch.equal(tree.cut(threshold=float("-inf")), label)
+    unit = F.normalize(case.x.double(), dim=1)
+    expected = average_linkage(unit, case.edge_index.long())
+    heights = torch.tensor(sorted((height for *_, height in expected), reverse=True), dtype=torch.double)
+    close(tree.height.double(), heights, case.x.dtype)

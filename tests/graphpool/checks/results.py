@@ -95,3 +95,18 @@ def check_merge_tree(case: Case) -> None:
             after = lives[-1] + 1
             holders = [other for other, at in sets.items() if after in at and members < other]
             assert (found[parent] if parent >= 0 else None) == (holders[0] if holders else None)
+
+
+def check_dendrogram(case: Case) -> None:
+    tree = graphpool.agglomerate(case.x, case.edge_index, case.batch, batch_size=case.batch_size, center="graph")
+    order, first = tree.members
+    assert sorted(order.tolist()) == list(range(case.x.size(0)))
+    for merge, (one, other) in enumerate(tree.child.T.tolist()):
+        made = case.x.size(0) + merge
+        assert tree.parent[one] == tree.parent[other] == made
+        members = [set(order[first[g] : first[g] + size_of(tree, g)].tolist()) for g in (one, other, made)]
+        assert members[0] | members[1] == members[2]
+
+
+def size_of(tree: graphpool.Dendrogram, group: int) -> int:
+    return 1 if group < tree.num_nodes else int(tree.area[group - tree.num_nodes])
