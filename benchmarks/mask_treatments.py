@@ -11,7 +11,8 @@ from torch import Tensor
 
 from segmentation import load_preset
 from segmentation.export.coco_files import coco_annotations
-from segmentation.segments.grouping import Candidates, GroupedTokens
+from segmentation.segments.candidates import Candidates
+from segmentation.segments.grouping import GroupedTokens
 from segmentation.segments.pixel_masks import enlarged_masks
 from segmentation.segments.score import Cues
 from segmentation.segments.segment import PhotoMasks, encode_masks
@@ -62,7 +63,7 @@ def as_ours(
     scored = scored_masks(grouped, pixels, settings, {"instance": settings.max_masks}, score)
     segments = photo_segments("instance", scored["instance"], pixels, refine=refine)
     height, width = photo.shape[:2]
-    return coco_annotations(PhotoMasks(height, width, settings.thresholds, tuple(segments), {}))
+    return coco_annotations(PhotoMasks(height, width, settings.levels, tuple(segments), {}))
 
 
 TREATMENTS: dict[str, Treatment] = {"as found": as_found, "scored, chosen and refined": as_ours}

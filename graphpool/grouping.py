@@ -104,7 +104,7 @@ class Grouping:
                 score,
                 batch,
                 rule.allow,
-                best=self.group == "components",
+                linkage="single" if self.group == "components" else "edges",
                 area=area,
                 most_area=self.most_area(batch, num_graphs, area),
             )

@@ -7,6 +7,9 @@ one, and so on. How alike two groups are is a matter of the linkage:
   maximum spanning forest finds the same in fewer rounds.
 - ``"edges"``: the mean score of the edges between them.
 - ``"average"``: the mean similarity of all pairs of their tokens, which is the inner product of their mean tokens.
+- ``"balanced"``: one minus the dissimilarity times the fourth root of :math:`ab / (a + b)`, a and b their areas, so
+  that small groups merge first (in Ward's criterion it is the factor itself). The dissimilarity is one minus the mean
+  of the cosine of their mean tokens and the mean score of the edges between them.
 
 Of the first two no merge makes a better pair than there was: neither mean nor maximum of two scores exceeds the larger
 one. So merging all mutual best pairs gives what merging the best pair of all, one at a time, gives.
@@ -16,6 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from graphpool.edge_contraction import sort_ends, unique_edges
@@ -84,11 +88,15 @@ class _Borders(NamedTuple):
         """Selects some of the borders."""
         return _Borders(*(rows.index_select(-1, index) for rows in self))
 
-    def likeness(self, groups: _Groups) -> Tensor:
+    def likeness(self, groups: _Groups, linkage: str) -> Tensor:
         """Computes how alike the groups at both sides of each border are."""
         if groups.sums is None:
             return self.score / self.weight
-        return dot_on_edges(groups.sums / groups.area.unsqueeze(1), self.ends)
+        if linkage == "average":
+            return dot_on_edges(groups.sums / groups.area.unsqueeze(1), self.ends)
+        cosine = dot_on_edges(F.normalize(groups.sums, dim=1), self.ends)
+        first, second = groups.area[self.ends].to(cosine.dtype)
+        return 1 - (1 - (cosine + self.score / self.weight) / 2) * (first * second / (first + second)) ** 0.25
 
 
 def mutual_merges(
@@ -97,7 +105,7 @@ def mutual_merges(
     batch: Tensor,
     allow: Callable[[Merges, Merges], Tensor],
     *,
-    best: bool = False,
+    linkage: str = "edges",
     sums: Tensor | None = None,
     area: Tensor | None = None,
     most_area: Tensor | None = None,
@@ -109,13 +117,14 @@ def mutual_merges(
         score: score of each edge.
         batch: graph of each node.
         allow: says which merges of a round are made, given all that were made before and those of the round.
-        best: whether a border of several edges has the best of their scores, or the mean.
-        sums: sum of the tokens of each node, ``[num_nodes, channels]``, for average linkage in place of the scores.
+        linkage: how alike groups are, see above.
+        sums: sum of the unit tokens of each node, ``[num_nodes, channels]``, for average and balanced linkage.
         area: number of tokens of each node; one if not given.
         most_area: largest area of a group of each graph, ``[num_graphs]``; no limit if not given.
 
     Host syncs: a few in each round.
     """
+    best = linkage == "single"
     nodes = torch.arange(batch.numel(), device=score.device)
     usable = ((edge_index[0] != edge_index[1]) & ~score.isnan()).nonzero().view(-1)
     ends, score = sort_ends(edge_index.index_select(1, usable)), score.index_select(0, usable)
@@ -128,7 +137,7 @@ def mutual_merges(
             together = groups.area[borders.ends].sum(0)
             fits = together <= most_area.index_select(0, groups.graph.index_select(0, borders.ends[0]))
             borders = borders.take(fits.nonzero().view(-1))  # for good: areas only grow
-        likeness = borders.likeness(groups)
+        likeness = borders.likeness(groups, linkage)
         key = EdgeKeys.of(likeness).key
         preferred = best_of_nodes(key, borders.ends[0], borders.ends[1], groups.first.numel())
         mutual = (preferred[borders.ends] == key).all(0).nonzero().view(-1)

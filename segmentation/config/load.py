@@ -40,7 +40,7 @@ def load_preset(name: str = "photos", **changes: Any) -> MaskSettings:
         (0.8, 0.7, 0.6, 0.5, 0.4)
     """
     check_changes(sorted(MaskSettings.__dataclass_fields__), changes)
-    return MaskSettings(**_read_preset(name)["masks"] | changes)
+    return MaskSettings(**_merge(_read_preset(name)["masks"], changes))
 
 
 def load_training(preset: str | Path = "scenes", changes: Sequence[str] = ()) -> TrainSettings:
@@ -88,8 +88,18 @@ def _read_preset(name: str) -> dict[str, Any]:
 
 
 def _merge(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Merges changes into nested values; an empty mapping replaces what is there."""
+    """Merges changes into nested values; an empty mapping replaces what is there.
+
+    Levels are thresholds or ratios: those of a change replace the others. Thresholds are those of single linkage,
+    unless the change says otherwise.
+    """
     merged = {**values, **changes}
+    if changes.get("ratios") is not None and "thresholds" not in changes:
+        merged.pop("thresholds", None)
+    if changes.get("thresholds") is not None and "ratios" not in changes:
+        merged.pop("ratios", None)
+        if "linkage" not in changes:
+            merged.pop("linkage", None)
     for key in values.keys() & changes.keys():
         if isinstance(values[key], Mapping) and isinstance(changes[key], Mapping) and changes[key]:
             merged[key] = _merge(values[key], changes[key])

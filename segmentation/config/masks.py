@@ -11,6 +11,7 @@ from segmentation.config.checked import (
     NonEmptyListOf,
     NonNegative,
     Positive,
+    PositiveShare,
     Share,
     Similarity,
     settings,
@@ -35,7 +36,6 @@ class MaskSettings:
     """How masks are made from photos."""
 
     size: Count  #: side in pixels of a square with as many pixels as a resized photo has; photos keep their shape.
-    thresholds: NonEmptyListOf[Similarity]  #: similarity thresholds :math:`\tau` of the pooling's levels, falling.
     feature_weight: Share  #: weight :math:`\omega_f` of feature similarity against affinity, Eq. 4.
     temperature: Positive  #: temperature :math:`\sigma` of the softmax of Eq. 6.
     features: Literal["vote", "mean"]  #: features of a supernode, by an affinity vote (Eq. 6) or as a mean.
@@ -47,6 +47,14 @@ class MaskSettings:
     max_overlap: Share  #: largest IoU of a mask with a better one; above it, it is dropped as a near-duplicate.
     max_share: Share  #: largest share of the photo that a mask may cover.
     refine: StrictBool  #: whether a guided filter fits masks to the edges of the photo.
+    #: similarity thresholds :math:`\tau` of the pooling's levels, falling; ``None`` with ``ratios``.
+    thresholds: NonEmptyListOf[Similarity] | None = None
+    #: levels as shares: the largest share of the photo's tokens that each level leaves, falling; ``None`` with
+    #: ``thresholds``.
+    ratios: NonEmptyListOf[PositiveShare] | None = None
+    #: ``single`` merges what edges above a level's threshold connect, as the paper does; ``balanced`` merges the most
+    #: alike neighbours first, small ones before large ones, and every merge makes a candidate.
+    linkage: Literal["single", "balanced"] = "single"
     score: ScoreSettings = ScoreSettings()  #: exponents of the score that ranks masks.
     #: lowest threshold of the pooling level whose supernodes make up a model's masks; ``None`` for no snapping.
     snap: Similarity | None = None
@@ -54,5 +62,25 @@ class MaskSettings:
     snap_overlap: Share | None = None
 
     def __post_init__(self) -> None:
-        if any(later >= earlier for earlier, later in pairwise(self.thresholds)):
-            raise ValueError(f"'thresholds' must fall from level to level, got {list(self.thresholds)}")
+        if (self.thresholds is None) == (self.ratios is None):
+            raise ValueError(
+                f"one of 'thresholds' and 'ratios' must be given, got {_shown(self.thresholds)} and "
+                f"{_shown(self.ratios)}"
+            )
+        name = "ratios" if self.thresholds is None else "thresholds"
+        if any(later >= earlier for earlier, later in pairwise(self.levels)):
+            raise ValueError(f"'{name}' must fall from level to level, got {list(self.levels)}")
+        if self.linkage == "balanced" and (self.feature_weight < 1 or self.features != "mean"):
+            raise ValueError(
+                "'linkage' must be 'single' with a feature_weight below 1 or features by vote, got 'balanced' with "
+                f"{self.feature_weight} and {self.features!r}"
+            )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The thresholds or the ratios, whichever is given."""
+        return self.thresholds or self.ratios or ()
+
+
+def _shown(values: tuple[float, ...] | None) -> list[float] | None:
+    return None if values is None else list(values)

@@ -19,7 +19,9 @@ def write_semantic_map(path: Path, clusters: Int16[np.ndarray, "height width"]) 
 
 
 def write_label_maps(path: Path, found: PhotoMasks) -> None:
-    """Writes ``thresholds`` [L] and, for each kind, the label maps of all levels ``[L, H, W]``, int32, labels from 1.
+    """Writes ``levels`` [L] and, for each kind, the label maps of all levels ``[L, H, W]``, int32, labels from 1.
+
+    Levels are told apart by their thresholds, or by the shares of the tokens that they leave.
 
     Every pixel has a label at every level, also where the group of tokens is too small to be a segment. Each level has
     its own numbering.
@@ -31,7 +33,7 @@ def write_label_maps(path: Path, found: PhotoMasks) -> None:
         for kind, labels in found.labels.items()
     }
     with replacing(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, thresholds=np.array(found.thresholds), **maps)  # type: ignore[arg-type]
+        np.savez_compressed(file, levels=np.array(found.levels), **maps)  # type: ignore[arg-type]
 
 
 def enlarge_labels(

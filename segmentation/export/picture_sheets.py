@@ -40,13 +40,13 @@ def write_mask_sheet(path: Path, photo: NDArray[np.uint8], found: PhotoMasks) ->
         segments = found.at_level(level, kind)
         none = np.zeros((0, found.height, found.width), dtype=bool)
         levels.append(np.stack([segment.mask for segment in segments]) if segments else none)
-        titles.append(f"{kind} at {found.thresholds[level]:g}: {len(segments)}")
+        titles.append(f"{kind} at {found.levels[level]:g}: {len(segments)}")
     _write(path, overlay_sheet(photo, levels, titles))
 
 
 def _shown_levels(found: PhotoMasks) -> list[int]:
     """Returns the levels whose numbers of segments are closest to the wanted ones, finest first, each once."""
-    counts = [len(found.at_level(level)) for level in range(len(found.thresholds))]
+    counts = [len(found.at_level(level)) for level in range(len(found.levels))]
     if not any(counts):
         return []
     merging = range(counts.index(max(counts)), len(counts))  # before it, most groups are too small to be segments

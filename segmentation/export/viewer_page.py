@@ -38,8 +38,8 @@ def write_page(path: Path, dataset: Json, read_photo: ReadPhoto, *, max_photos: 
 
     Args:
         path: the file.
-        dataset: the content of instances.json. Without thresholds there are no levels, and the page has no slider for
-            them; where there are several categories, it names those of the segments.
+        dataset: the content of instances.json. Without thresholds or ratios there are no levels, and the page has no
+            slider for them; where there are several categories, it names those of the segments.
         read_photo: reads the photo of an entry of ``images``, ``[height, width, 3]``, uint8, sRGB; returns None if it
             cannot be read (any more): the page then shows a grey picture and says so.
         max_photos: largest number of photos in the page, the first ones; the page says how many are left out.
@@ -88,7 +88,7 @@ def _page(dataset: Json, read_photo: ReadPhoto, max_photos: int, max_side: int) 
     info = dataset["info"]
     index = {
         "description": str(info.get("description") or "Segments"),
-        "thresholds": info["thresholds"],
+        "levels": _level_names(info),
         "about": {name: value if isinstance(value, str) else json.dumps(value) for name, value in info.items()},
         "total": len(dataset["images"]),
         "photos": listed,
@@ -190,6 +190,15 @@ def _shown_mask(mask: np.ndarray, shown: tuple[int, int]) -> np.ndarray:
     return resized
 
 
+def _level_names(info: Mapping[str, Any]) -> list[str]:
+    """Names the levels: by their thresholds, or by the shares of the tokens that they leave."""
+    for name, form in (("thresholds", "{:g}"), ("ratios", "{:.3g} %")):
+        levels = info.get(name)
+        if isinstance(levels, list):
+            return [form.format(100 * level if name == "ratios" else level) for level in levels]
+    raise ValueError(f"'dataset' must have a list of thresholds or ratios in its info, got {sorted(info)}")
+
+
 def _check(dataset: Any) -> None:
     """Raises unless the dataset has what the page reads, see ``instances.json`` of ``segmentation.pseudo_masks``."""
     if not isinstance(dataset, dict):
@@ -198,9 +207,7 @@ def _check(dataset: Any) -> None:
         value = dataset.get(key)
         if not isinstance(value, expected):
             raise ValueError(f"'dataset' must have a {expected.__name__} {key!r}, got {type(value).__name__}")
-    thresholds = dataset["info"].get("thresholds")
-    if not isinstance(thresholds, list):
-        raise ValueError(f"'dataset' must have a list of thresholds in its info, got {type(thresholds).__name__}")
+    num_levels = len(_level_names(dataset["info"]))
     annotation_keys = ("id", "image_id", "kind", "levels", "parent_id", "area", "score", "segmentation")
     for thing, entries, keys in (
         ("image", dataset["images"], ("id", "file_name", "width", "height")),
@@ -219,7 +226,7 @@ def _check(dataset: Any) -> None:
             raise ValueError(f"{name} must have a kind of {KINDS}, got {annotation['kind']!r}")
         if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
             raise ValueError(f"'segmentation' of {name} must have size and counts, got {segmentation!r:.80}")
-        known = all(isinstance(level, int) and 0 <= level < len(thresholds) for level in levels)
-        if bool(levels) != bool(thresholds) or not known:
-            wanted = f"levels from 0 to {len(thresholds) - 1}" if thresholds else "no levels"
+        known = all(isinstance(level, int) and 0 <= level < num_levels for level in levels)
+        if bool(levels) != bool(num_levels) or not known:
+            wanted = f"levels from 0 to {num_levels - 1}" if num_levels else "no levels"
             raise ValueError(f"{name} must have {wanted}, got {levels}")

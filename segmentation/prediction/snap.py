@@ -39,7 +39,7 @@ def snap_masks(
 
 
 def snap_level(settings: MaskSettings) -> int:
-    """Finds the last level whose threshold is at least ``settings.snap``, or the first.
+    """Finds the last level whose threshold or share is at least ``settings.snap``, or the first.
 
     Example:
         >>> from segmentation.config import load_preset
@@ -47,7 +47,7 @@ def snap_level(settings: MaskSettings) -> int:
         1
     """
     snap = -1.0 if settings.snap is None else settings.snap
-    return max(0, sum(threshold >= snap for threshold in settings.thresholds) - 1)
+    return max(0, sum(level >= snap for level in settings.levels) - 1)
 
 
 def snap_to_supernodes(

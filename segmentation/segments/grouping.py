@@ -4,35 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from graphpool import MergeTree, OnlineAgglomerativePooling, Partition, grid_graph
 from graphpool.affinity_state import unit_tokens
 from graphpool.batch_layout import Layout
 from segmentation.config.masks import MaskSettings
-
-Grid = tuple[int, int]  # rows and columns of tokens
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The segments of one kind of one photo before scoring: every distinct set of tokens once, finest first.
-
-    Attributes:
-        masks: masks over the photo's token grid, ``[S, rows, columns]``.
-        levels: levels at which each segment lives, ``[S, num_levels]``.
-        parent: index of the smallest segment that contains each, ``[S]``; -1 for none.
-        features: features of each segment, as the hierarchy returned them, ``[S, channels]``.
-        labels: supernode of each token at every level, those below the smallest area too, numbered from 0 in each
-            level, ``[num_levels, rows, columns]``.
-    """
-
-    masks: Bool[Tensor, "segments rows columns"]
-    levels: Bool[Tensor, "segments levels"]
-    parent: Int[Tensor, " segments"]
-    features: Float[Tensor, "segments channels"]
-    labels: Int[Tensor, "levels rows columns"]
+from segmentation.segments.candidates import Candidates, Grid
+from segmentation.segments.merge_candidates import merge_candidates
 
 
 @dataclass(frozen=True)
@@ -71,8 +51,28 @@ def group_tokens(
     """
     x = keys.flatten(0, 1) if isinstance(keys, Tensor) else torch.cat(list(keys))
     sizes = [rows * columns for rows, columns in grids]
-    batch = torch.repeat_interleave(torch.tensor(sizes, device=x.device))
+    layout = Layout.of(torch.repeat_interleave(torch.tensor(sizes, device=x.device)), len(grids))
     edges = _grid_edges(grids, settings.connectivity, x.device)
+    tokens = unit_tokens(x, layout, settings.center)
+    flat_values = None if values is None else values.flatten(0, 1)
+    if settings.linkage == "balanced":
+        by_kind = merge_candidates(x, tokens, edges, layout, grids, settings, flat_values)
+    else:
+        by_kind = _single_linkage_candidates(x, edges, layout, grids, settings, flat_values)
+    return [
+        GroupedTokens(photo_tokens, {kind: candidates[photo] for kind, candidates in by_kind.items()})
+        for photo, photo_tokens in enumerate(tokens.split(sizes))
+    ]
+
+
+def _single_linkage_candidates(
+    x: Tensor,
+    edges: Tensor,
+    layout: Layout,
+    grids: Sequence[Grid],
+    settings: MaskSettings,
+    values: Tensor | None,
+) -> dict[str, list[Candidates]]:
     pool = OnlineAgglomerativePooling(
         settings.thresholds,
         settings.feature_weight,
@@ -81,18 +81,15 @@ def group_tokens(
         settings.semantic,
         features=settings.features,
         center=settings.center,
+        ratios=settings.ratios,
     )
-    hierarchy = pool(x, edges, batch, values=None if values is None else values.flatten(0, 1))
+    hierarchy = pool(x, edges, layout.batch, values=values)
     instance = [level.instance for level in hierarchy.levels]
     by_kind = {"instance": photo_candidates(instance, hierarchy.instance_tree, grids)}
     semantic = [level.semantic for level in hierarchy.levels if level.semantic is not None]
     if semantic:
         by_kind["semantic"] = photo_candidates(semantic, hierarchy.semantic_tree, grids)
-    tokens = unit_tokens(x, Layout.of(batch, len(grids)), settings.center).split(sizes)
-    return [
-        GroupedTokens(photo_tokens, {kind: candidates[photo] for kind, candidates in by_kind.items()})
-        for photo, photo_tokens in enumerate(tokens)
-    ]
+    return by_kind
 
 
 def centred_tokens(keys: Float[Tensor, "batch tokens channels"], center: str) -> Float[Tensor, "batch tokens channels"]:

@@ -49,7 +49,7 @@ class Segment:
     Attributes:
         kind: ``"instance"`` (one connected region) or ``"semantic"`` (regions that look alike, wherever they lie).
         score: how much it looks like an object, in (0, 1].
-        levels: levels of the hierarchy at which it lives, finest first, as indices into the thresholds; empty for
+        levels: levels of the hierarchy at which it lives, finest first, as indices into those of the photo; empty for
             predictions of a model.
         parent: position of the next larger segment that contains it in the photo's list; None for none.
         area: area in pixels.
@@ -84,7 +84,7 @@ class PhotoMasks:
     Attributes:
         height: height of the photo in pixels.
         width: width of the photo in pixels.
-        thresholds: threshold of each level.
+        levels: threshold of each level, or the share of the tokens that it leaves.
         segments: instance segments, then semantic ones, each kind best score first.
         labels: supernode of every token at every level, by kind, ``[num_levels, rows, columns]``; supernodes below the
             smallest area have labels too.
@@ -92,7 +92,7 @@ class PhotoMasks:
 
     height: int
     width: int
-    thresholds: tuple[float, ...]
+    levels: tuple[float, ...]
     segments: tuple[Segment, ...]
     labels: dict[str, NDArray[np.int32]]
 

@@ -11,7 +11,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from segmentation.config.masks import MaskSettings
-from segmentation.segments.grouping import Candidates, GroupedTokens
+from segmentation.segments.candidates import Candidates
+from segmentation.segments.grouping import GroupedTokens
 from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks, soft_masks
 from segmentation.segments.score import Cues, SegmentScore, segment_cues
 from segmentation.segments.segment import Segment, encode_masks

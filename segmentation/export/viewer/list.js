@@ -10,7 +10,7 @@ function showList(photo, segments, hidden, actions) {
   list.scrollTop = 0;
   list.hidden = !segments.length;
   byId("none").hidden = Boolean(segments.length);
-  const here = thresholds.length ? ["of this level", "at this level"] : ["of this kind", "of this kind"];
+  const here = levelNames.length ? ["of this level", "at this level"] : ["of this kind", "of this kind"];
   byId("none").textContent = hidden ? `All segments ${here[0]} score less than the minimum.` : `No segments ${here[1]}.`;
   const first = list.firstElementChild;
   if (first) first.tabIndex = 0;

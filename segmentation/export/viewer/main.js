@@ -3,7 +3,7 @@
 const state = {
   place: null, // of the photo; null: the gallery
   kind: "instance",
-  level: Math.max(0, Math.floor((thresholds.length - 1) / 2)), // without levels, all are at one
+  level: Math.max(0, Math.floor((levelNames.length - 1) / 2)), // without levels, all are at one
   minScore: 0,
   opacity: 50,
   fills: true,
@@ -23,7 +23,7 @@ function openPhoto({ place, kind, level, segment }) {
   const other = place !== state.place;
   state.place = place;
   state.kind = kind ?? state.kind;
-  state.level = Math.min(level ?? state.level, Math.max(0, thresholds.length - 1));
+  state.level = Math.min(level ?? state.level, Math.max(0, levelNames.length - 1));
   photo = photoAt(place);
   state.selected = photo.byId.get(segment) ?? null;
   state.hovered = state.hinted = null;
@@ -57,9 +57,9 @@ function showLevel() {
   labels = labelMap(photo, segments);
   if (!segments.includes(state.hovered)) state.hovered = null;
   const number = segments.length < all.length ? `${segments.length} of ${count(all.length, "segment")}` : count(all.length, "segment");
-  const text = thresholds.length ? `${thresholds[state.level]} \u2013 ${number}` : number;
+  const text = levelNames.length ? `${levelNames[state.level]} \u2013 ${number}` : number;
   byId("level-text").textContent = text;
-  byId("list-title").textContent = thresholds.length ? "Segments at this level" : number;
+  byId("list-title").textContent = levelNames.length ? "Segments at this level" : number;
   byId("level").value = state.level;
   byId("level").setAttribute("aria-valuetext", `threshold ${text}`);
   byId("score").value = state.minScore;
@@ -104,7 +104,7 @@ function goTo(segment) {
   if (same) showFocus();
   else showLevel();
   byId("live").textContent = `Segment ${segment.id} selected: ${count(segment.area, "pixel")}, ${share(photo, segment)} of the photo, `
-    + `score ${segment.score.toFixed(2)}, level ${thresholds[state.level]}, `
+    + `score ${segment.score.toFixed(2)}, level ${levelNames[state.level]}, `
     + `${segment.parent ? `parent ${segment.parent.id}` : "no parent"}, ${segment.children.length} children`;
 }
 
@@ -148,7 +148,7 @@ const actions = {
     else if (state.selected) actions.deselect();
   },
   level(level) {
-    if (level < 0 || level >= thresholds.length || level === state.level) return;
+    if (level < 0 || level >= levelNames.length || level === state.level) return;
     state.level = level;
     showLevel();
   },

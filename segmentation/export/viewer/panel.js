@@ -12,7 +12,7 @@ function showPanel(photo, segment, selected, level, actions) {
   }
   const levels = segment.levels.map((at) => {
     const marks = at === level ? { class: "here", title: "the level shown" } : {};
-    return make("span", marks, String(thresholds[at]));
+    return make("span", marks, levelNames[at]);
   });
   const parent = segment.parent ? link(photo, segment.parent, actions) : make("span", { class: "quiet" }, "none");
   const children = segment.children.length
@@ -26,7 +26,7 @@ function showPanel(photo, segment, selected, level, actions) {
       ...entry("Area", `${segment.area.toLocaleString("en")} px`, make("span", { class: "quiet" }, ` \u00b7 ${share(photo, segment)}`)),
       ...entry("Score", segment.score.toFixed(2)),
       ...(segment.name === null ? [] : entry("Cluster", segment.name)),
-      ...(thresholds.length ? entry("Lives at", make("span", { class: "lives" }, ...levels)) : []),
+      ...(levelNames.length ? entry("Lives at", make("span", { class: "lives" }, ...levels)) : []),
       ...entry("Parent", parent),
       ...entry("Children", children))
   );
@@ -48,7 +48,7 @@ function link(photo, segment, actions) {
     class: "link",
     "data-segment": segment.id,
     "aria-label": `Segment ${segment.id}, ${share(photo, segment)} of the photo`,
-    title: thresholds.length ? `lives at ${levelsText(segment)}` : segment.name,
+    title: levelNames.length ? `lives at ${levelsText(segment)}` : segment.name,
     onclick: () => actions.follow(segment),
     onpointerenter: () => actions.hint(segment),
     onpointerleave: () => actions.hint(null),

@@ -2,7 +2,7 @@
 
 const KINDS = ["instance", "semantic"];
 const index = JSON.parse(byId("index").textContent);
-const thresholds = index.thresholds;
+const levelNames = index.levels;
 const opened = new Map(); // by place
 
 function photoAt(place) {
@@ -50,7 +50,7 @@ function labelMap(photo, segments) {
 }
 
 function levelsText(segment) {
-  return segment.levels.map((level) => thresholds[level]).join(", ");
+  return segment.levels.map((level) => levelNames[level]).join(", ");
 }
 
 // Decodes COCO's compressed run lengths: 6 bits a character, 5 of them data, as differences to the run before the last one.

@@ -6,9 +6,9 @@ function fillAbout() {
 }
 
 restoreTheme();
-byId("level").max = Math.max(0, thresholds.length - 1);
-byId("level").disabled = thresholds.length < 2;
-for (const element of document.querySelectorAll("[data-levels]")) element.hidden = !thresholds.length;
+byId("level").max = Math.max(0, levelNames.length - 1);
+byId("level").disabled = levelNames.length < 2;
+for (const element of document.querySelectorAll("[data-levels]")) element.hidden = !levelNames.length;
 fillAbout();
 showGallery();
 showDisplay();
