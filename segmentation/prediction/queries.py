@@ -206,7 +206,8 @@ def _segments(kind: str, scores: Sequence[float], clusters: Sequence[int], rles:
     rles = [rles[index] for index in kept]
     if not rles:
         return []
-    areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
+    areas = [int(coco_mask.area(rle)) for rle in rles]  # pycocotools counts the masks of a list in a uint8
+    boxes = coco_mask.toBbox(rles).astype(int).tolist()
     # with every mask a crowd, COCO's overlap is the share of the row's mask that lies in the column's
     contained = coco_mask.iou(rles, rles, [1] * len(rles)) > _CONTAINED
     segments = []

@@ -201,7 +201,8 @@ def photo_segments(
     rles = [rle for part in pixel_masks(scored.soft, photo, refine=refine) for rle in encode_masks(part)]
     if not rles:
         return []
-    areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
+    areas = [int(coco_mask.area(rle)) for rle in rles]  # pycocotools counts the masks of a list in a uint8
+    boxes = coco_mask.toBbox(rles).astype(int).tolist()
     levels = [tuple(row.nonzero().view(-1).tolist()) for row in scored.selection.levels.cpu()]
     scores, parents = scored.scores.tolist(), scored.selection.parent.tolist()
     position = np.cumsum([area > 0 for area in areas]) - 1
