@@ -47,6 +47,10 @@ class OnlineAgglomerativePooling(nn.Module):
             Backbones whose tokens are all alike (DINOv2) need it.
         anchors: number of evenly spaced tokens of each graph that affinity is taken to, instead of all. An
             approximation, for graphs whose number of nodes squared does not fit.
+        repeat: whether every layer, instance and semantic, contracts and scores again at its threshold until no edge is
+            above it: supernodes have other features than what they were merged from, so that one round leaves edges
+            that are.
+        inclusive: whether an edge at the threshold is contracted too: :math:`\ge` instead of :math:`>`.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -81,6 +85,8 @@ class OnlineAgglomerativePooling(nn.Module):
         logits: str = "sum",
         center: str = "none",
         anchors: int | None = None,
+        repeat: bool = False,
+        inclusive: bool = False,
     ) -> None:
         super().__init__()
         self.thresholds = _check_thresholds("thresholds", thresholds)
@@ -100,6 +106,7 @@ class OnlineAgglomerativePooling(nn.Module):
         check_choice("center", center, CENTERS)
         self.features, self.logits, self.center = features, logits, center
         self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
+        self.repeat, self.inclusive = repeat, inclusive
 
     @torch.compiler.disable  # shapes follow from the data: one clean graph break instead of many
     @torch.no_grad()
@@ -134,7 +141,8 @@ class OnlineAgglomerativePooling(nn.Module):
         Warns:
             UserWarning: everything merged in the first layer.
 
-        Host syncs: one or two for the checks, then a fixed number a layer plus one for each round of components.
+        Host syncs: one or two for the checks, then a fixed number a layer (with ``repeat``, each time that it is
+        contracted) plus one for each round of components.
         """
         graph = check_graph(x, edge_index, None, batch, batch_size)
         if values is not None:
@@ -153,18 +161,30 @@ class OnlineAgglomerativePooling(nn.Module):
         features: Tensor | None = None
         levels = []
         for threshold, semantic_threshold in zip(self.thresholds, self.semantic_thresholds, strict=True):
-            compared = tokens if features is None else features[:, :channels]
-            cluster, count = group_edges(compared, state, edges, MergeRule(threshold, self.feature_weight))
-            if features is None:
-                self._warn_if_all_merged(count, layout)
-            features, value_sums, state = self._merge(features, value_sums, state, cluster, count)
-            edges = _undirected(cluster[edges], count)
+            rule = MergeRule(threshold, self.feature_weight, self.inclusive)
+            while True:
+                compared = tokens if features is None else features[:, :channels]
+                cluster, count = group_edges(compared, state, edges, rule)
+                if features is None:
+                    self._warn_if_all_merged(count, layout)
+                elif self.repeat and count == compared.size(0):
+                    break
+                features, value_sums, state = self._merge(features, value_sums, state, cluster, count)
+                edges = _undirected(cluster[edges], count)
+                if not self.repeat:
+                    break
             instance = self._partition(features, channels, state, layout, x.dtype)
             semantic = None
             if self.semantic:
-                rule = MergeRule(semantic_threshold, self.feature_weight)
-                cluster, count = group_pairs(features[:, :channels], state, rule)
-                merged, _, merged_state = self._merge(features, value_sums, state, cluster, count)
+                rule = MergeRule(semantic_threshold, self.feature_weight, self.inclusive)
+                merged, merged_sums, merged_state = features, value_sums, state
+                while True:
+                    cluster, count = group_pairs(merged[:, :channels], merged_state, rule)
+                    if self.repeat and count == merged.size(0):
+                        break
+                    merged, merged_sums, merged_state = self._merge(merged, merged_sums, merged_state, cluster, count)
+                    if not self.repeat:
+                        break
                 semantic = self._partition(merged, channels, merged_state, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic))
         return Hierarchy(tuple(levels), graph.batch)
