@@ -47,6 +47,8 @@ class MaskSettings:
     max_overlap: Share  #: largest IoU of a mask with a better one; above it, it is dropped as a near-duplicate.
     max_share: Share  #: largest share of the photo that a mask may cover.
     refine: StrictBool  #: whether a guided filter fits masks to the edges of the photo.
+    repeat: StrictBool = False  #: whether a level contracts again at its threshold until no edge is above it.
+    inclusive: StrictBool = False  #: whether edges at the threshold are contracted too, not only those above it.
     score: ScoreSettings = ScoreSettings()  #: exponents of the score that ranks masks.
     #: lowest threshold of the pooling level whose supernodes make up a model's masks; ``None`` for no snapping.
     snap: Similarity | None = None

@@ -81,6 +81,8 @@ def group_tokens(
         settings.semantic,
         features=settings.features,
         center=settings.center,
+        repeat=settings.repeat,
+        inclusive=settings.inclusive,
     )
     hierarchy = pool(x, edges, batch, values=None if values is None else values.flatten(0, 1))
     instance = [level.instance for level in hierarchy.levels]

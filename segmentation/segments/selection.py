@@ -19,6 +19,15 @@ from segmentation.segments.segment import Segment, encode_masks
 CELL = 4  # pixels per token at which candidates are compared
 
 
+def pixels_per_token(tokens: str) -> int:
+    """Returns at how many pixels a token candidates are compared: fewer where tokens are pixels of the finest map.
+
+    Args:
+        tokens: ``"keys"`` or ``"map"``, see :class:`~segmentation.config.training.TeacherSettings`.
+    """
+    return CELL if tokens == "keys" else CELL // 2
+
+
 @dataclass(frozen=True)
 class Selection:
     """The candidates that were chosen.
@@ -44,7 +53,8 @@ class ScoredMasks:
         selection: which candidates they are.
         scores: score of each, in (0, 1], ``[M]``.
         soft: masks over the token grid (:func:`~segmentation.segments.pixel_masks.soft_masks`), ``[M, rows, columns]``.
-        fine: masks at 4 pixels per token, as they were compared, to be cut at 0.5, ``[M, 4 rows, 4 columns]``.
+        fine: masks at ``cell`` pixels per token, as they were compared, to be cut at 0.5,
+            ``[M, cell rows, cell columns]``.
         features: features of each, as the hierarchy returned them, ``[M, channels]``.
     """
 
@@ -61,6 +71,7 @@ def scored_masks(
     settings: MaskSettings,
     max_masks: Mapping[str, int],
     score: Callable[[Cues], Tensor] | None = None,
+    cell: int = CELL,
 ) -> dict[str, ScoredMasks]:
     """Scores and chooses the segments of one photo, kind by kind.
 
@@ -70,10 +81,11 @@ def scored_masks(
         settings: limits of the choice, and the powers of the score.
         max_masks: the kinds that are wanted, with the largest number of segments of each.
         score: scores segments by their cues; ``None`` for that of the settings.
+        cell: number of pixels per token at which candidates are compared.
     """
     score = SegmentScore(settings.score) if score is None else score
     return {
-        kind: _choose(grouped.candidates[kind], grouped.tokens, photo, settings, most, score)
+        kind: _choose(grouped.candidates[kind], grouped.tokens, photo, settings, most, score, cell)
         for kind, most in max_masks.items()
     }
 
@@ -85,9 +97,10 @@ def _choose(
     settings: MaskSettings,
     max_masks: int,
     score: Callable[[Cues], Tensor],
+    cell: int,
 ) -> ScoredMasks:
     rows, columns = candidates.masks.shape[-2:]
-    size = CELL * rows, CELL * columns
+    size = cell * rows, cell * columns
     if not len(candidates.masks):
         none = candidates.parent
         empty = tokens.new_zeros(0)
