@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,14 @@ from graphpool.threshold_grouping import MergeRule, group_edges, group_pairs
 from graphpool.vote import LOGITS
 
 FEATURES = ("vote", "mean")
+
+
+class _Supernodes(NamedTuple):
+    """What is left of the tokens: features, ``None`` at first; sums of the values for means; sums of the tokens."""
+
+    features: Tensor | None
+    value_sums: Tensor | None
+    state: AffinityState
 
 
 class OnlineAgglomerativePooling(nn.Module):
@@ -58,6 +67,10 @@ class OnlineAgglomerativePooling(nn.Module):
         group: ``"components"`` or ``"mutual"`` best neighbours, see :class:`AgglomerativePool`.
         max_area: largest share of the tokens of its graph that a merge may make, see :class:`AgglomerativePool`;
             ``None`` for no limit.
+        repeat: whether every layer, instance and semantic, contracts and scores again at its threshold until no edge is
+            above it: supernodes have other features than what they were merged from, so that one round leaves edges
+            that are.
+        inclusive: whether an edge at the threshold is contracted too: :math:`\ge` instead of :math:`>`.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -96,6 +109,8 @@ class OnlineAgglomerativePooling(nn.Module):
         semantic_ratios: Sequence[float] | None = None,
         group: str = "components",
         max_area: float | None = None,
+        repeat: bool = False,
+        inclusive: bool = False,
     ) -> None:
         super().__init__()
         if ratios is None and thresholds is None:
@@ -107,7 +122,13 @@ class OnlineAgglomerativePooling(nn.Module):
         if self.thresholds is not None and self.ratios is not None:
             raise ValueError(f"'thresholds' must be None with 'ratios', got {self.thresholds} and {self.ratios}")
         self.group, self.max_area = group, max_area
-        Grouping(None, None, group, max_area).check()
+        grouping = Grouping(None if self.thresholds is None else 0.0, None, group, max_area)
+        grouping.check()
+        if (repeat or inclusive) and not (grouping.is_plain and self.thresholds is not None):
+            raise ValueError(
+                "'repeat' and 'inclusive' must be False with ratios, mutual best neighbours or a largest area, "
+                f"got {repeat} and {inclusive}"
+            )
         self.feature_weight = check_number("feature_weight", feature_weight, 0, 1)
         self.temperature = check_number("temperature", temperature, 0, float("inf"), open_low=True)
         self.min_area = check_count("min_area", min_area, 1)
@@ -117,6 +138,7 @@ class OnlineAgglomerativePooling(nn.Module):
         check_choice("center", center, CENTERS)
         self.features, self.logits, self.center = features, logits, center
         self.anchors = None if anchors is None else check_count("anchors", anchors, 1)
+        self.repeat, self.inclusive = repeat, inclusive
 
     @torch.compiler.disable  # shapes follow from the data: one clean graph break instead of many
     @torch.no_grad()
@@ -152,7 +174,8 @@ class OnlineAgglomerativePooling(nn.Module):
             UserWarning: everything merged in the first layer of thresholds, or nothing in any and graphs have more
                 than 16 tokens on average.
 
-        Host syncs: one or two for the checks, then a fixed number a layer plus one for each round of components.
+        Host syncs: one or two for the checks, then a fixed number a layer (with ``repeat``, each time that it is
+        contracted) plus one for each round of components.
         """
         graph = check_graph(x, edge_index, None, batch, batch_size)
         if values is not None:
@@ -167,26 +190,21 @@ class OnlineAgglomerativePooling(nn.Module):
         state = AffinityState.start(tokens, layout, values=sources, anchors=self.anchors)
         # for means: sums of the values over each supernode; the state has those of the tokens
         value_sums = None if values is None or self.features == "vote" else widen(values)
-        edges = _undirected(graph.edge_index, x.size(0))
-        features: Tensor | None = None
-        levels = []
+        edges: Tensor | None = _undirected(graph.edge_index, x.size(0))
+        pooled = _Supernodes(None, value_sums, state)
+        levels: list[Level] = []
         num_tokens = layout.ptr.diff()
         for rule, semantic_rule in self._rules():
-            compared = tokens if features is None else features[:, :channels]
-            cluster, count, threshold = self._group(compared, state, edges, rule, num_tokens)
-            if features is None:
-                self._warn_if_all_merged(count, layout)
-            features, value_sums, state = self._merge(features, value_sums, state, cluster, count)
-            edges = _undirected(cluster[edges], count)
-            instance = self._partition(features, channels, state, layout, x.dtype)
+            pooled, edges, threshold = self._contract(pooled, channels, edges, rule, num_tokens)
+            if not levels:
+                self._warn_if_all_merged(pooled.state.area.numel(), layout)
+            instance = self._partition(pooled, channels, layout, x.dtype)
             semantic, semantic_threshold = None, None
             if self.semantic:
-                compared = features[:, :channels]
-                cluster, count, semantic_threshold = self._group(compared, state, None, semantic_rule)
-                merged, _, merged_state = self._merge(features, value_sums, state, cluster, count)
-                semantic = self._partition(merged, channels, merged_state, layout, x.dtype)
+                merged, _, semantic_threshold = self._contract(pooled, channels, None, semantic_rule)
+                semantic = self._partition(merged, channels, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic, semantic_threshold))
-        self._warn_if_nothing_merged(levels[-1].instance, edges)
+        self._warn_if_nothing_merged(levels[-1].instance, graph.edge_index.size(1))
         return Hierarchy(tuple(levels), graph.batch)
 
     def _rules(self) -> list[tuple[Grouping, Grouping]]:
@@ -200,6 +218,29 @@ class OnlineAgglomerativePooling(nn.Module):
         levels = zip(self.thresholds, self.semantic_thresholds, strict=True)
         return [(Grouping(level, None, *options), Grouping(semantic, None, *options)) for level, semantic in levels]
 
+    def _contract(
+        self,
+        nodes: "_Supernodes",
+        channels: int,
+        edges: Tensor | None,
+        rule: Grouping,
+        share_of: Tensor | None = None,
+    ) -> tuple["_Supernodes", Tensor | None, float | Tensor]:
+        """Contracts edges, or all pairs of a graph: once, or with ``repeat`` until nothing changes.
+
+        Returns:
+            What is left, its edges, and the threshold.
+        """
+        while True:
+            compared = nodes.state.sums if nodes.features is None else nodes.features[:, :channels]
+            cluster, count, threshold = self._group(compared, nodes.state, edges, rule, share_of)
+            if self.repeat and nodes.features is not None and count == compared.size(0):
+                return nodes, edges, threshold
+            nodes = self._merge(nodes, cluster, count)
+            edges = None if edges is None else _undirected(cluster[edges], count)
+            if not self.repeat:
+                return nodes, edges, threshold
+
     def _group(
         self, x: Tensor, state: AffinityState, edges: Tensor | None, rule: Grouping, share_of: Tensor | None = None
     ) -> tuple[Tensor, int, float | Tensor]:
@@ -207,7 +248,7 @@ class OnlineAgglomerativePooling(nn.Module):
         layout = state.layout
         if rule.is_plain:
             assert rule.threshold is not None  # by is_plain
-            merge_rule = MergeRule(rule.threshold, self.feature_weight)
+            merge_rule = MergeRule(rule.threshold, self.feature_weight, self.inclusive)
             groups = group_pairs(x, state, merge_rule) if edges is None else group_edges(x, state, edges, merge_rule)
             return *groups, rule.threshold
         if edges is None:
@@ -217,15 +258,14 @@ class OnlineAgglomerativePooling(nn.Module):
             score += (1 - self.feature_weight) * spatial_similarity(state, edges)
         return rule(edges, score, layout.batch, layout.num_graphs, area=state.area, share_of=share_of)
 
-    def _merge(
-        self, features: Tensor | None, value_sums: Tensor | None, state: AffinityState, cluster: Tensor, count: int
-    ) -> tuple[Tensor, Tensor | None, AffinityState]:
-        """Merges supernodes into clusters; returns features, sums of values and state of the clusters.
+    def _merge(self, nodes: "_Supernodes", cluster: Tensor, count: int) -> "_Supernodes":
+        """Merges supernodes into clusters.
 
         A cluster of one supernode keeps its features; they are not computed again.
         """
+        features, state = nodes.features, nodes.state
         merged = state.merge(cluster, count)
-        value_sums = None if value_sums is None else add_rows(value_sums, cluster, count)
+        value_sums = None if nodes.value_sums is None else add_rows(nodes.value_sums, cluster, count)
         changed = torch.arange(count, device=cluster.device)
         if features is not None:
             changed = (count_rows(cluster, count) > 1).nonzero().view(-1)
@@ -239,11 +279,11 @@ class OnlineAgglomerativePooling(nn.Module):
         channels = state.sums.size(1)
         new_tokens, new_values = new.split([channels, new.size(1) - channels], dim=1)
         new = torch.cat([F.normalize(new_tokens, dim=1), F.normalize(new_values, dim=1)], dim=1)
-        return (new if features is None else kept.index_copy_(0, changed, new)), value_sums, merged
+        return _Supernodes(new if features is None else kept.index_copy_(0, changed, new), value_sums, merged)
 
-    def _partition(
-        self, features: Tensor, channels: int, state: AffinityState, layout: Layout, dtype: torch.dtype
-    ) -> Partition:
+    def _partition(self, nodes: "_Supernodes", channels: int, layout: Layout, dtype: torch.dtype) -> Partition:
+        features, state = nodes.features, nodes.state
+        assert features is not None  # of what was merged at least once
         returned = features[:, channels:] if features.size(1) > channels else features
         keep = state.area >= self.min_area
         return Partition(state.cluster, returned.to(dtype), state.area, state.layout.batch, keep, layout.sizes)
@@ -259,9 +299,9 @@ class OnlineAgglomerativePooling(nn.Module):
                 stacklevel=3,
             )
 
-    def _warn_if_nothing_merged(self, last: Partition, edges: Tensor) -> None:
+    def _warn_if_nothing_merged(self, last: Partition, num_edges: int) -> None:
         num_tokens = last.cluster.numel()
-        if self.thresholds is None or num_tokens <= FEW_NODES * len(last.sizes) or not edges.numel():
+        if self.thresholds is None or num_tokens <= FEW_NODES * len(last.sizes) or not num_edges:
             return
         if last.area.numel() == num_tokens:
             warnings.warn(

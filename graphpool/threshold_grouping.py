@@ -2,7 +2,7 @@ r"""Which nodes a threshold on Eq. 4 joins, with Eq. 3 computed only where it de
 
 Only the partition matters, so most edges need no L1 distance of affinity rows:
 
-- :math:`S^s \le 1`, so an edge with :math:`\omega_f S^f + \omega_s \le \tau` is out.
+- :math:`S^s \le 1`, so an edge with :math:`\omega_f S^f + \omega_s < \tau` is out.
 - Second moments of the tokens bound :math:`S^s` from both sides (:mod:`graphpool.spatial_bounds`). An edge whose
   lower bound is above the threshold is in, one whose upper bound is not is out.
 - An edge between nodes that are joined already decides nothing.
@@ -31,10 +31,11 @@ _BLOCK_PAIRS = {"cpu": 2**19, "cuda": 2**26}  # pairs scored at once
 
 
 class MergeRule(NamedTuple):
-    """Contracts an edge if ``feature_weight * S^f + (1 - feature_weight) * S^s > threshold``."""
+    """Contracts an edge if ``feature_weight * S^f + (1 - feature_weight) * S^s > threshold``; inclusive: ``>=``."""
 
     threshold: float
     feature_weight: float
+    inclusive: bool = False
 
     @property
     def spatial_weight(self) -> float:
@@ -43,6 +44,18 @@ class MergeRule(NamedTuple):
     def score(self, feature: Tensor, spatial: Tensor | float) -> Tensor:
         """Computes Eq. 4."""
         return self.feature_weight * feature + self.spatial_weight * spatial
+
+    def contracts(self, score: Tensor) -> Tensor:
+        """Says which scores contract their edge."""
+        return score >= self.threshold if self.inclusive else score > self.threshold
+
+    def surely_contracts(self, lowest: Tensor) -> Tensor:
+        """Says which edges are in, by lower bounds on their scores."""
+        return lowest > self.threshold + _MARGIN
+
+    def may_contract(self, highest: Tensor) -> Tensor:
+        """Says which edges are not out, by upper bounds on their scores; those at the threshold are not."""
+        return highest > self.threshold - _MARGIN
 
 
 class Pairs(NamedTuple):
@@ -92,8 +105,8 @@ def group_edges(x: Tensor, state: AffinityState, edge_index: Tensor, rule: Merge
     groups = Groups.of_singles(state)
     similarity = dot_on_edges(x, edge_index)
     if rule.spatial_weight == 0:
-        return groups.join(edge_index, similarity > rule.threshold)
-    kept = (rule.score(similarity, 1) > rule.threshold).nonzero().view(-1)
+        return groups.join(edge_index, rule.contracts(similarity))
+    kept = rule.may_contract(rule.score(similarity, 1)).nonzero().view(-1)
     pairs = Pairs(edge_index.index_select(1, kept), similarity.index_select(0, kept))
     # at the start of a hierarchy x are the tokens themselves
     squared = 2 - 2 * pairs.similarity if state.sums is x else squared_length(state).on_edges(pairs.edges)
@@ -117,13 +130,13 @@ def group_pairs(x: Tensor, state: AffinityState, rule: MergeRule) -> Groups:
         for start in range(0, layout.largest, step):
             block = slice(start, start + step)
             similarity = torch.bmm(padded[:, block], padded.transpose(1, 2))
-            possible = (rule.score(similarity, 1) > rule.threshold).triu(start + 1) & layout.padded_mask.unsqueeze(1)
-            place = possible.nonzero().unbind(1)
+            possible = rule.may_contract(rule.score(similarity, 1))
+            place = (possible.triu(start + 1) & layout.padded_mask.unsqueeze(1)).nonzero().unbind(1)
             graph, first, second = place
             edges = layout.ptr.index_select(0, graph) + torch.stack([first + start, second])
             pairs = Pairs(edges, similarity[place])
             if mean_square is None:
-                groups = groups.join(edges, pairs.similarity > rule.threshold)
+                groups = groups.join(edges, rule.contracts(pairs.similarity))
                 continue
             if _PRODUCT_SPEED * pairs.similarity.numel() > similarity.numel():
                 evaluate = partial(_at_places, layout=layout, block=block, place=place)
@@ -141,10 +154,9 @@ def _at_places(form: QuadraticForm, layout: Layout, block: slice, place: tuple[T
 
 def _decide_by_bounds(groups: Groups, pairs: Pairs, bounds: DistanceBounds, rule: MergeRule) -> tuple[Groups, Tensor]:
     """Joins the pairs that bounds on Eq. 3 let in; returns the indices of those that they do not decide as well."""
-    groups = groups.join(pairs.edges, rule.score(pairs.similarity, 1 - bounds.upper) > rule.threshold + _MARGIN)
+    groups = groups.join(pairs.edges, rule.surely_contracts(rule.score(pairs.similarity, 1 - bounds.upper)))
     kept = groups.between(pairs.edges)
-    best = rule.score(pairs.similarity[kept], 1 - bounds.lower[kept])
-    return groups, kept[best > rule.threshold - _MARGIN]
+    return groups, kept[rule.may_contract(rule.score(pairs.similarity[kept], 1 - bounds.lower[kept]))]
 
 
 def _decide_by_distances(groups: Groups, pairs: Pairs, state: AffinityState, rule: MergeRule) -> Groups:
@@ -158,6 +170,6 @@ def _decide_by_distances(groups: Groups, pairs: Pairs, state: AffinityState, rul
         step = max(min_edges, pairs.similarity.numel() // 2) if has_rows else min_edges
         first, pairs = pairs.take(slice(step)), pairs.take(slice(step, None))
         score = rule.score(first.similarity, 1 - distance_of(first.edges))
-        groups = groups.join(first.edges, score > rule.threshold)
+        groups = groups.join(first.edges, rule.contracts(score))
         pairs = pairs.take(groups.between(pairs.edges))
     return groups

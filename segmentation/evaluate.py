@@ -10,6 +10,7 @@ from segmentation.evaluation.options import (
     data_options,
     json_option,
     mapping_options,
+    max_dets_option,
     report_options,
     table_options,
 )
@@ -36,6 +37,7 @@ def evaluate() -> None:
     show_default=True,
     help="Kind of predictions that count, where they have a kind.",
 )
+@max_dets_option
 @click.option(
     "--engine",
     type=click.Choice(COCO_ENGINES),
@@ -53,7 +55,7 @@ def instance(**given: Any) -> None:
     """
     if given["engine"] == "auto" and (given["bootstrap"] or given["compare"]):
         given["engine"] = "own"  # only its counts can be resampled
-    _score("instance", given, "class_agnostic", "kind", "engine")
+    _score("instance", given, "class_agnostic", "kind", "max_dets", "engine")
 
 
 @evaluate.command()
@@ -97,6 +99,7 @@ def panoptic(**given: Any) -> None:
 
 @evaluate.command("all")
 @data_options(None)
+@max_dets_option
 @mapping_options(default="hungarian")
 @add_options(*table_options)
 def all_tasks(**given: Any) -> None:
@@ -104,7 +107,7 @@ def all_tasks(**given: Any) -> None:
 
     Predictions are an output folder of segmentation.predict, or made by --model.
     """
-    _score("all", {**given, "usual_mapping": "hungarian"}, "unmatched")
+    _score("all", {**given, "usual_mapping": "hungarian"}, "max_dets", "unmatched")
 
 
 @evaluate.command()

@@ -20,7 +20,7 @@ def preset_names() -> list[str]:
 
     Example:
         >>> preset_names()
-        ['paper', 'paper-coco', 'photos', 'photos-cpu', 'scenes', 'semantic-finetune']
+        ['paper', 'paper-coco', 'photos', 'photos-cpu', 's2-uniseg', 'scenes', 'semantic-finetune']
     """
     return sorted(file.name.removesuffix(".yaml") for file in _PRESETS.iterdir() if file.name.endswith(".yaml"))
 

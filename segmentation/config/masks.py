@@ -55,6 +55,8 @@ class MaskSettings:
     #: ``single`` merges what edges above a level's threshold connect, as the paper does; ``balanced`` merges the most
     #: alike neighbours first, small ones before large ones, and every merge makes a candidate.
     linkage: Literal["single", "balanced"] = "single"
+    repeat: StrictBool = False  #: whether a level contracts again at its threshold until no edge is above it.
+    inclusive: StrictBool = False  #: whether edges at the threshold are contracted too, not only those above it.
     score: ScoreSettings = ScoreSettings()  #: exponents of the score that ranks masks.
     #: lowest threshold of the pooling level whose supernodes make up a model's masks; ``None`` for no snapping.
     snap: Similarity | None = None

@@ -69,6 +69,8 @@ class EncoderSettings:
     options: Mapping[StrictStr, Any] = field(default_factory=dict)
     freeze: StrictBool = False  #: whether it is not trained, has no injectors, and encodes fixed views only once.
     lr_factor: Share = 0.1  #: learning rate of the transformer, as a share of ``optimizer.lr``.
+    #: factor by which photos are reduced for the transformer; 2 is as if its patch were twice as large.
+    shrink: Count = 1
 
 
 @settings("adapter")
@@ -83,6 +85,8 @@ class AdapterSettings:
     map_channels: Count | None = None  #: width of the maps; ``None`` for the tokens'; others for a frozen encoder only.
     shrink: Count = 1  #: factor by which photos are reduced for the convolutions; 2 halves the resolution of all masks.
     center_keys: StrictBool = False  #: whether to subtract each photo's mean key before keys are added to the maps.
+    #: whether the finest map starts as the keys, each repeated over its patch, and all that is added to them at zero.
+    zero_init: StrictBool = False
 
 
 @settings("decoder")
@@ -118,6 +122,9 @@ class HeadSettings:
 class TeacherSettings:
     """The teacher, an exponential moving average (EMA) of the student."""
 
+    #: what segments are groups of, ``"keys"`` of the transformer's last self-attention or the pixels of the adapter's
+    #: finest ``"map"``, of stride 4.
+    tokens: Literal["keys", "map"] = "keys"
     momentum: Share = 0.996  #: momentum of the EMA at the first step; it rises to 1 by a cosine.
     instance_segments: Count = 150  #: largest number of instance segments per photo, best score first.
     semantic_segments: Count = 50  #: largest number of semantic segments per photo, best score first.
@@ -204,3 +211,5 @@ class TrainSettings:
                 )
         if "semantic" in self.losses.kinds and not self.masks.semantic:
             raise ValueError("'masks.semantic' must be true where 'losses.kinds' has semantic, got false")
+        if self.encoder.freeze and self.teacher.tokens == "map":
+            raise ValueError("'teacher.tokens' must be keys where 'encoder.freeze' keeps them for later steps, got map")

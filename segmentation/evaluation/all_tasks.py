@@ -12,6 +12,7 @@ from segmentation.evaluation.flow import (
     print_and_write,
     scores_with_data_set,
 )
+from segmentation.evaluation.metrics.detection_limits import check_max_dets
 from segmentation.evaluation.metrics.mapping import MAX_CLUSTERS, FitPlan, FittedMapping
 from segmentation.evaluation.metrics.panoptic_maps import PhotoSegments, count_cluster_pixels
 from segmentation.evaluation.metrics.parallel import choose_workers
@@ -112,4 +113,5 @@ def main_scores(contents: dict[str, Any]) -> dict[str, float | None]:
     if task == "panoptic":
         quality = contents["all"] or {}
         return {name: quality.get(name) for name in ("PQ", "SQ", "RQ")}
-    return {f"{kind} {name}": contents[kind][name] for kind in ("mask", "box") for name in ("AP", "AP50", "AR100")}
+    names = ["AP", "AP50", "AR100", *(f"AR{limit}" for limit in check_max_dets(contents["protocol"]["max_dets"]))]
+    return {f"{kind} {name}": contents[kind][name] for kind in ("mask", "box") for name in names}

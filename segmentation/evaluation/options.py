@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from segmentation.base.choices import COMPARISON_SAMPLES, MAPPING_RULES, NO_MAPPING
+from segmentation.evaluation.metrics.detection_limits import check_max_dets
 from segmentation.evaluation.paper_tables import TABLES
 from segmentation.evaluation.truth.catalogue import LABELLED_SETS
 from segmentation.runs.run_command import FOLDER, NEW_FOLDER, Command, add_options
@@ -99,6 +100,26 @@ def mapping_options(*, default: str = NO_MAPPING, unmatched: bool = True) -> Cal
     return add_options(*options)
 
 
+def _read_max_dets(_context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        limits = tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        message = f"expected numbers with commas between, such as 1,10,100,1000; got {text!r}"
+        raise click.BadParameter(message, param=parameter) from None
+    try:
+        check_max_dets(limits)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+    return limits
+
+
+max_dets_option = click.option(
+    "--max-dets",
+    callback=_read_max_dets,
+    default="",
+    metavar="N[,N...]",
+    help="Average recall of instances at these many masks a photo too, such as 1000 for AR1000.  [default: 1,10,100]",
+)
 report_options = (
     click.option(
         "--bootstrap",

@@ -200,7 +200,7 @@ def pooled_masks(teacher: Teacher, pixels: Float[Tensor, "batch 3 side side"]) -
         pixels: photos in [0, 1].
     """
     found = []
-    for photo in teacher.segments(pixels, teacher.model.encoder.keys(pixels)):
+    for photo in teacher.segments(pixels, teacher.model.tokens(pixels)):
         kinds = list(photo.values())
         masks = torch.cat([segments.masks for segments in kinds]).clamp(_EPSILON, 1 - _EPSILON)
         features = teacher.features(torch.cat([segments.means for segments in kinds]))

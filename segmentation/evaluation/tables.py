@@ -9,6 +9,7 @@ from rich.table import Table
 
 from segmentation.base.wording import counted
 from segmentation.evaluation.metrics.bootstrap import Comparison, Interval
+from segmentation.evaluation.metrics.detection_limits import check_max_dets, recall_names
 from segmentation.evaluation.metrics.hierarchy_quality import HierarchyScores
 from segmentation.evaluation.metrics.instance import InstanceScores
 from segmentation.evaluation.metrics.panoptic_maps import PanopticEvaluation
@@ -32,10 +33,14 @@ _MEANING = {
 
 
 def print_instance_scores(scores: InstanceScores) -> None:
-    """Prints the twelve COCO numbers of masks and boxes, and the average best overlap, in percent."""
+    """Prints COCO's numbers of masks and boxes, AR at other limits, and the average best overlap, in percent."""
     facts = scores.protocol
     table = new_table("Instance segmentation, COCO API, %", "score", ">masks", ">boxes", "of")
-    for name, meaning in _MEANING.items():
+    meanings = dict(_MEANING)
+    for limit in check_max_dets(facts["max_dets"]):
+        own = (f"{counted(limit, 'mask')} a photo", "small", "medium", "large")
+        meanings.update(zip(recall_names([limit]), own, strict=True))
+    for name, meaning in meanings.items():
         table.add_row(name, percent(scores.mask[name]), percent(scores.box[name]), meaning)
     objects = counted(facts["best_overlap_objects"], "object")
     table.add_row("best overlap", percent(scores.best_overlap), "", f"{objects} above 1 % of the photo")

@@ -189,6 +189,13 @@ class FeaturePyramid(nn.Module):
         channels: width of tokens, pixels and results.
         key_channels: width of the keys.
         center_keys: subtract the mean key of each photo first.
+        zero_init: let the finest map start as the keys, each repeated over the pixels of its patch. The projection of
+            the keys starts as the identity, all that is added to them at zero, and the map is not normalised: pooling
+            finds the segments of the keys in it at first, and finer ones as the rest is learned. Enlarged bilinearly,
+            neighbours would be so alike that everything merges.
+
+    Raises:
+        ValueError: ``zero_init`` with keys and maps of different width.
 
     Example:
         >>> layout = Layout.of((2, 3), [torch.rand(1, 8, *size) for size in ((4, 6), (2, 3), (1, 2))])
@@ -198,14 +205,31 @@ class FeaturePyramid(nn.Module):
         [(8, 8, 11), (8, 4, 6), (8, 2, 3), (8, 1, 2)]
     """
 
-    def __init__(self, stem_channels: int, channels: int, key_channels: int, center_keys: bool = False) -> None:
+    def __init__(
+        self, stem_channels: int, channels: int, key_channels: int, center_keys: bool = False, zero_init: bool = False
+    ) -> None:
         super().__init__()
-        self.center_keys = center_keys
+        self.center_keys, self.zero_init = center_keys, zero_init
         self.finest = nn.Conv2d(stem_channels, channels, 1)
         self.key_norm = nn.LayerNorm(key_channels)
         self.keys = nn.ModuleList(nn.Linear(key_channels, channels) for _ in range(1 + LEVELS))
         self.enlarge = nn.ConvTranspose2d(channels, channels, 2, stride=2)
         self.norms = nn.ModuleList(group_norm(channels, channels // _CHANNELS_PER_GROUP) for _ in range(1 + LEVELS))
+        if zero_init:
+            self._start_from_keys(channels, key_channels)
+
+    def _start_from_keys(self, channels: int, key_channels: int) -> None:
+        if channels != key_channels:
+            raise ValueError(f"'zero_init' needs maps as wide as the keys ({key_channels}), got {channels} channels")
+        project_keys = nn.Linear(key_channels, channels)
+        nn.init.eye_(project_keys.weight)
+        nn.init.zeros_(project_keys.bias)
+        self.keys[0] = project_keys
+        for layer in (self.finest, self.enlarge):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+        self.token_gate = nn.Parameter(torch.zeros(channels))
+        self.norms[0] = nn.Identity()
 
     def forward(
         self,
@@ -220,12 +244,17 @@ class FeaturePyramid(nn.Module):
         No gradient goes back into the keys: what segments are grouped by must not follow the masks.
         """
         keys = keys.detach()
-        keys = self.key_norm(keys - keys.mean(1, keepdim=True) if self.center_keys else keys)
+        raw = keys - keys.mean(1, keepdim=True) if self.center_keys else keys
+        keys = self.key_norm(raw)
         finest, coarser = self.finest(stem), as_maps(pixels, layout.shapes)
         maps = [finest + _resized(self.enlarge(coarser[0]), finest), *coarser]
         results = []
         for level, (image, norm, project_keys) in enumerate(zip(maps, self.norms, self.keys, strict=True)):
             group = math.ceil((level + 1) * len(tokens) / len(maps)) - 1
+            if self.zero_init and not level:
+                (added,) = as_maps(self.token_gate * tokens[group] + project_keys(raw), [layout.grid])
+                results.append(norm(image + F.interpolate(added, image.shape[2:], mode="nearest-exact")))
+                continue
             (added,) = as_maps(tokens[group] + project_keys(keys), [layout.grid])
             results.append(norm(image + _resized(added, image)))
         return tuple(results)

@@ -15,6 +15,8 @@ from segmentation.models.adapter import LEVELS, Extractor, FeaturePyramid, Injec
 from segmentation.models.layers import as_pixels, run_layer
 from segmentation.models.vit import ViT
 
+FINEST_STRIDE = 4  # of the maps, in pixels of the photo
+
 
 class BlockTokens(NamedTuple):
     """Keys and tokens of a vision transformer. Those of a frozen one may be kept: they depend on the photos alone."""
@@ -47,18 +49,21 @@ class MultiScaleEncoder(nn.Module):
         freeze: keep the transformer as it is: no injectors, no gradients for its parameters.
         interactions: number of interaction blocks, the groups that the blocks are split into.
         heads, points, value_ratio: see :class:`~segmentation.models.deformable_attention.DeformableAttention`.
-        stem_channels, map_channels, shrink, center_keys: see :class:`~segmentation.config.training.AdapterSettings`.
+        stem_channels, map_channels, shrink, center_keys, zero_init: see
+            :class:`~segmentation.config.training.AdapterSettings`.
+        vit_shrink: factor by which photos are reduced for the transformer.
         checkpointing: in training, compute blocks, injectors and extractors again for their gradients.
 
     Attributes:
         name: timm's name of the transformer.
-        patch_size: side of a token in pixels.
+        patch_size: side of a token in pixels of the photo.
         channels: width of the maps.
         key_channels: width of the keys.
 
     Raises:
         TypeError, ValueError, FileNotFoundError, ConnectionError: see :class:`~segmentation.models.vit.ViT`; a
-            ValueError also for more ``interactions`` than blocks, or ``map_channels`` without ``freeze``.
+            ValueError also for more ``interactions`` than blocks, ``map_channels`` without ``freeze``, or ``zero_init``
+            where keys and maps differ in width.
 
     Example:
         >>> size = {"embed_dim": 32, "depth": 2, "num_heads": 2}
@@ -86,6 +91,8 @@ class MultiScaleEncoder(nn.Module):
         map_channels: int | None = None,
         shrink: int = 1,
         center_keys: bool = False,
+        zero_init: bool = False,
+        vit_shrink: int = 1,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -93,7 +100,8 @@ class MultiScaleEncoder(nn.Module):
         self.shrink = check_count("shrink", shrink, 1)
         self.name, self.freeze, self.checkpointing = name, freeze, checkpointing
         self.vit = ViT(name, weights, init=init, options=options).requires_grad_(not freeze)
-        self.patch_size, self.key_channels = self.vit.patch_size, self.vit.key_channels
+        self.vit_shrink = check_count("vit_shrink", vit_shrink, 1)
+        self.patch_size, self.key_channels = self.vit.patch_size * vit_shrink, self.vit.key_channels
         self.channels = self.vit.channels if map_channels is None else check_count("map_channels", map_channels, 1)
         if map_channels is not None and not freeze:
             raise ValueError(f"'map_channels' must be None unless the transformer is frozen, got {map_channels}")
@@ -113,7 +121,7 @@ class MultiScaleEncoder(nn.Module):
             for _ in range(interactions)
         )
         self.extra_extractors = nn.ModuleList(Extractor(*sizes) for _ in range(2))
-        self.maps = FeaturePyramid(stem_channels, self.channels, self.key_channels, center_keys)
+        self.maps = FeaturePyramid(stem_channels, self.channels, self.key_channels, center_keys, zero_init)
 
     def forward(
         self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None
@@ -186,7 +194,7 @@ class MultiScaleEncoder(nn.Module):
 
         The interaction after the last group is left out. Without ``last``, so are the last block and its tokens.
         """
-        tokens, rotary = self.vit.embed(pixels)
+        tokens, rotary = self.vit.embed(self._reduced(pixels))
         intermediates: list[Tensor] = []
         for index, group in enumerate(self.groups):
             if index:
@@ -203,6 +211,19 @@ class MultiScaleEncoder(nn.Module):
             tokens = self._run(self.vit.through_block, self.vit.depth - 1, tokens, rotary)
             intermediates.append(self.vit.patches(tokens))
         return BlockTokens(self.vit.keys(before_last), tuple(intermediates)), maps
+
+    def _reduced(self, pixels: Tensor) -> Tensor:
+        """Reduces photos for the transformer."""
+        if self.vit_shrink == 1:
+            return pixels
+        height, width = pixels.shape[2:]
+        if height % self.patch_size or width % self.patch_size:
+            raise ValueError(
+                f"'pixels' must have a height and width in multiples of {self.patch_size}, the patch of photos reduced "
+                f"by {self.vit_shrink}, got {height} x {width}"
+            )
+        size = height // self.vit_shrink, width // self.vit_shrink
+        return F.interpolate(pixels.float(), size, mode="bilinear", antialias=True).to(pixels.dtype)
 
     def _run(self, layer: Callable[..., Any], *inputs: Any) -> Any:
         return run_layer(layer, *inputs, checkpointing=self.checkpointing and self.training)

@@ -10,8 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
+from segmentation.models.layers import as_pixels
 from segmentation.models.mask_decoder import DecoderOutput, MaskDecoder
-from segmentation.models.multi_scale_encoder import BlockTokens, MultiScaleEncoder
+from segmentation.models.multi_scale_encoder import (
+    FINEST_STRIDE,
+    BlockTokens,
+    EncoderFeatures,
+    MultiScaleEncoder,
+)
 from segmentation.models.pixel_decoder import PixelDecoder
 
 _PRIOR = 8.0  # segments with the mean score of all segments that each cluster is taken to have had before
@@ -98,7 +104,8 @@ class Thingness(nn.Module):
 class ModelOutput(NamedTuple):
     """The output of the network for a batch."""
 
-    keys: Float[Tensor, "batch tokens channels"]  #: keys of the transformer's last self-attention.
+    tokens: Float[Tensor, "batch tokens channels"]  #: what segments are groups of (:meth:`UniversalModel.tokens`).
+    grid: tuple[int, int]  #: rows and columns of these tokens.
     layers: list[DecoderOutput]  #: predictions of the mask decoder before its first layer and after each.
 
 
@@ -109,6 +116,10 @@ class UniversalModel(nn.Module):
         settings: settings of all parts.
         load_encoder: whether the encoder starts from the weights of the settings; if not it is random, for a state
             dict that is loaded afterwards.
+
+    Attributes:
+        token_channels: width of the tokens that segments are groups of.
+        token_stride: side of these tokens in pixels.
 
     Example:
         >>> from segmentation.config import load_training
@@ -127,6 +138,7 @@ class UniversalModel(nn.Module):
             init=encoder.init if load_encoder else "random",
             options=encoder.options,
             freeze=encoder.freeze,
+            vit_shrink=encoder.shrink,
             checkpointing=checkpointing,
             **asdict(settings.adapter),
         )
@@ -148,19 +160,36 @@ class UniversalModel(nn.Module):
             decoder.semantic_queries,
             checkpointing,
         )
-        self.query_projection = nn.Linear(decoder.channels, self.encoder.key_channels)
-        self.head = ProjectionHead(self.encoder.key_channels, **asdict(settings.head))
+        self.by_map = settings.teacher.tokens == "map"
+        self.token_channels = self.encoder.channels if self.by_map else self.encoder.key_channels
+        self.token_stride = FINEST_STRIDE * self.encoder.shrink if self.by_map else self.encoder.patch_size
+        self.query_projection = nn.Linear(decoder.channels, self.token_channels)
+        self.head = ProjectionHead(self.token_channels, **asdict(settings.head))
         self.thingness = Thingness(settings.head.clusters)
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None) -> ModelOutput:
-        """Computes the keys, and the masks after every layer.
+        """Computes the tokens, and the masks after every layer.
 
         Args:
             pixels: RGB in [0, 1], height and width multiples of the patch.
             tokens: result of the frozen encoder's ``block_tokens`` for these photos, if it is known.
         """
         features = self.encoder(pixels, tokens)
-        return ModelOutput(features.keys, self.mask_decoder(self.pixel_decoder(features.maps)))
+        grouped, grid = self._grouped(features, pixels)
+        return ModelOutput(grouped, grid, self.mask_decoder(self.pixel_decoder(features.maps)))
+
+    def tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        """Computes what segments are groups of, keys or pixels of the finest map, and nothing that they do not need."""
+        if self.by_map:
+            return self._grouped(self.encoder(pixels), pixels)[0]
+        return self.encoder.keys(pixels)
+
+    def _grouped(self, features: EncoderFeatures, pixels: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        if self.by_map:
+            finest = features.maps[0]
+            return as_pixels([finest]), (finest.size(2), finest.size(3))
+        patch = self.encoder.patch_size
+        return features.keys, (pixels.size(2) // patch, pixels.size(3) // patch)
 
     def cluster_cosines(self, queries: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
         """Returns the cosines of queries with the prototypes of the clusters.

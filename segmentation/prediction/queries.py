@@ -17,7 +17,7 @@ from segmentation.segments.grouping import centred_tokens, group_tokens
 from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
 from segmentation.segments.score import SegmentScore, segment_cues
 from segmentation.segments.segment import Rle, Segment, encode_masks
-from segmentation.segments.selection import CELL, select_segments
+from segmentation.segments.selection import CELL, pixels_per_token, select_segments
 
 _EPSILON = 1e-4  # keeps logits of snapped masks finite
 _FAINT = 0.02  # the guided filter leaves out parts of the photo where a mask is zero
@@ -69,6 +69,7 @@ def query_geometry(
     grid: tuple[int, int],
     photo: Float[Tensor, "3 height width"],
     score: SegmentScore | None = None,
+    cell: int = CELL,
 ) -> Float[Tensor, " queries"]:
     """Scores the masks of queries as segments of pooling are scored: by tokens, border, size and edges.
 
@@ -78,6 +79,7 @@ def query_geometry(
         grid: rows and columns of the tokens.
         photo: the photo in [0, 1], on the device of the masks.
         score: scores masks by their cues; ``None`` for the default powers.
+        cell: number of pixels per token at which edges are looked at.
 
     Returns:
         Scores in (0, 1]; the smallest one for masks that hold more than half of no token.
@@ -93,7 +95,7 @@ def query_geometry(
     if not len(logits):
         return logits.new_zeros(0).float()
     shares = F.adaptive_avg_pool2d(logits.float().sigmoid()[None], grid)[0]
-    size = CELL * grid[0], CELL * grid[1]
+    size = cell * grid[0], cell * grid[1]
     small = F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0]
     masks = shares > 0.5
     levels = masks.new_ones(len(masks), 1)
@@ -112,25 +114,24 @@ def predicted_masks(
         settings: settings of its training.
     """
     output = model(pixels)
-    last, patch = output.layers[-1], model.encoder.patch_size
-    grid = pixels.size(2) // patch, pixels.size(3) // patch
+    last, grid = output.layers[-1], output.grid
     num_instance = settings.decoder.instance_queries
     masks, clusters = last.masks.float(), model.cluster_cosines(last.queries).argmax(2)
     with torch.autocast(pixels.device.type, enabled=False):
-        keys = output.keys.float()
+        raw = output.tokens.float()
         if settings.masks.snap is None:
-            tokens = centred_tokens(keys, settings.masks.center).unbind()
+            tokens = centred_tokens(raw, settings.masks.center).unbind()
         else:
-            grouped = group_tokens(keys, [grid] * len(keys), settings.masks)
+            grouped = group_tokens(raw, [grid] * len(raw), settings.masks)
             tokens = tuple(photo.tokens for photo in grouped)
             snapped = [
                 snap_masks(probability, photo, grid, num_instance, settings.masks)
                 for probability, photo in zip(masks.sigmoid(), grouped, strict=True)
             ]
             masks = torch.stack(snapped).clamp(_EPSILON, 1 - _EPSILON).logit()
-        score = SegmentScore(settings.masks.score)
+        score, cell = SegmentScore(settings.masks.score), pixels_per_token(settings.teacher.tokens)
         geometry = [
-            query_geometry(logits, photo_tokens, grid, photo, score)
+            query_geometry(logits, photo_tokens, grid, photo, score, cell)
             for logits, photo_tokens, photo in zip(masks, tokens, pixels.float(), strict=True)
         ]
     thingness = model.thingness()[clusters]
@@ -206,7 +207,8 @@ def _segments(kind: str, scores: Sequence[float], clusters: Sequence[int], rles:
     rles = [rles[index] for index in kept]
     if not rles:
         return []
-    areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
+    areas = [int(coco_mask.area(rle)) for rle in rles]  # pycocotools counts the masks of a list in a uint8
+    boxes = coco_mask.toBbox(rles).astype(int).tolist()
     # with every mask a crowd, COCO's overlap is the share of the row's mask that lies in the column's
     contained = coco_mask.iou(rles, rles, [1] * len(rles)) > _CONTAINED
     segments = []

@@ -82,6 +82,8 @@ def _single_linkage_candidates(
         features=settings.features,
         center=settings.center,
         ratios=settings.ratios,
+        repeat=settings.repeat,
+        inclusive=settings.inclusive,
     )
     hierarchy = pool(x, edges, layout.batch, values=values)
     instance = [level.instance for level in hierarchy.levels]

@@ -20,6 +20,15 @@ from segmentation.segments.segment import Segment, encode_masks
 CELL = 4  # pixels per token at which candidates are compared
 
 
+def pixels_per_token(tokens: str) -> int:
+    """Returns at how many pixels a token candidates are compared: fewer where tokens are pixels of the finest map.
+
+    Args:
+        tokens: ``"keys"`` or ``"map"``, see :class:`~segmentation.config.training.TeacherSettings`.
+    """
+    return CELL if tokens == "keys" else CELL // 2
+
+
 @dataclass(frozen=True)
 class Selection:
     """The candidates that were chosen.
@@ -45,7 +54,8 @@ class ScoredMasks:
         selection: which candidates they are.
         scores: score of each, in (0, 1], ``[M]``.
         soft: masks over the token grid (:func:`~segmentation.segments.pixel_masks.soft_masks`), ``[M, rows, columns]``.
-        fine: masks at 4 pixels per token, as they were compared, to be cut at 0.5, ``[M, 4 rows, 4 columns]``.
+        fine: masks at ``cell`` pixels per token, as they were compared, to be cut at 0.5,
+            ``[M, cell rows, cell columns]``.
         features: features of each, as the hierarchy returned them, ``[M, channels]``.
     """
 
@@ -62,6 +72,7 @@ def scored_masks(
     settings: MaskSettings,
     max_masks: Mapping[str, int],
     score: Callable[[Cues], Tensor] | None = None,
+    cell: int = CELL,
 ) -> dict[str, ScoredMasks]:
     """Scores and chooses the segments of one photo, kind by kind.
 
@@ -71,10 +82,11 @@ def scored_masks(
         settings: limits of the choice, and the powers of the score.
         max_masks: the kinds that are wanted, with the largest number of segments of each.
         score: scores segments by their cues; ``None`` for that of the settings.
+        cell: number of pixels per token at which candidates are compared.
     """
     score = SegmentScore(settings.score) if score is None else score
     return {
-        kind: _choose(grouped.candidates[kind], grouped.tokens, photo, settings, most, score)
+        kind: _choose(grouped.candidates[kind], grouped.tokens, photo, settings, most, score, cell)
         for kind, most in max_masks.items()
     }
 
@@ -86,9 +98,10 @@ def _choose(
     settings: MaskSettings,
     max_masks: int,
     score: Callable[[Cues], Tensor],
+    cell: int,
 ) -> ScoredMasks:
     rows, columns = candidates.masks.shape[-2:]
-    size = CELL * rows, CELL * columns
+    size = cell * rows, cell * columns
     if not len(candidates.masks):
         none = candidates.parent
         empty = tokens.new_zeros(0)
@@ -202,7 +215,8 @@ def photo_segments(
     rles = [rle for part in pixel_masks(scored.soft, photo, refine=refine) for rle in encode_masks(part)]
     if not rles:
         return []
-    areas, boxes = coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).astype(int).tolist()
+    areas = [int(coco_mask.area(rle)) for rle in rles]  # pycocotools counts the masks of a list in a uint8
+    boxes = coco_mask.toBbox(rles).astype(int).tolist()
     levels = [tuple(row.nonzero().view(-1).tolist()) for row in scored.selection.levels.cpu()]
     scores, parents = scored.scores.tolist(), scored.selection.parent.tolist()
     position = np.cumsum([area > 0 for area in areas]) - 1

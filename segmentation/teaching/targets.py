@@ -105,7 +105,7 @@ def view_targets(
     targets: Sequence[Mapping[str, PhotoTargets]],
     windows: Sequence[Sequence[Window]],
     step: int,
-    patch: int,
+    stride: int,
     settings: TrainSettings,
     device: torch.device,
 ) -> list[ViewTargets]:
@@ -115,11 +115,12 @@ def view_targets(
         micro_batch: photos with their views.
         targets: targets of each photo, by kind.
         windows: what the student sees of each view of each group.
-        step, patch, settings: see :func:`student_windows`.
+        step, settings: see :func:`student_windows`.
+        stride: side in pixels of the tokens that segments are groups of.
         device: device of the targets.
     """
     side = settings.views.size
-    min_share = settings.masks.min_area / (side // patch) ** 2
+    min_share = settings.masks.min_area / (side // stride) ** 2
     groups = []
     for group in range(len(micro_batch[0].views)):
         crops, of_views = [], []

@@ -1,6 +1,7 @@
 """The teacher: the moving average of the students, and the segments that it finds in photos by pooling."""
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.grouping import group_tokens
-from segmentation.segments.selection import scored_masks
+from segmentation.segments.selection import pixels_per_token, scored_masks
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Teacher(nn.Module):
     """The exponential moving average of the student, which finds segments in photos.
 
     Segments are grouped by the keys as :class:`~segmentation.PseudoMasker` groups them. The head sees of a segment its
-    mean key minus a running mean of the data set's keys, so that a cluster means the same in every photo.
+    mean key minus a running mean of the data set's keys, so that a cluster means the same in every photo. Where
+    ``teacher.tokens`` says so, pixels of the finest map stand in for the keys.
 
     Args:
         student: network that is copied.
@@ -49,7 +51,7 @@ class Teacher(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(student).requires_grad_(False).eval()
         self.settings = settings
-        self.register_buffer("key_mean", torch.zeros(student.encoder.key_channels))
+        self.register_buffer("key_mean", torch.zeros(student.token_channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
 
     def train(self, mode: bool = True) -> "Teacher":
@@ -85,19 +87,20 @@ class Teacher(nn.Module):
 
         Args:
             pixels: global views in [0, 1].
-            keys: keys that the teacher's encoder makes of them.
+            keys: tokens that the teacher makes of them (:meth:`~UniversalModel.tokens`).
         """
         keys, masks = keys.float(), self.settings.masks
-        side = pixels.size(2) // self.model.encoder.patch_size
+        side = math.isqrt(keys.size(1))  # global views are squares
         values = torch.cat([keys, torch.ones_like(keys[..., :1])], 2)  # the one recovers the length after averaging
         grouped = group_tokens(keys, [(side, side)] * len(keys), masks, values)
         most: dict[str, int] = {
             kind: getattr(self.settings.teacher, f"{kind}_segments") for kind in self.settings.losses.kinds
         }
+        cell = pixels_per_token(self.settings.teacher.tokens)
         segments = []
         for photo, photo_tokens in zip(pixels, grouped, strict=True):
             of_photo = {}
-            for kind, scored in scored_masks(photo_tokens, photo, masks, most).items():
+            for kind, scored in scored_masks(photo_tokens, photo, masks, most, cell=cell).items():
                 means = scored.features[:, :-1] / scored.features[:, -1:]
                 of_photo[kind] = TeacherSegments(scored.fine, scored.scores, means, scored.selection.levels)
             segments.append(of_photo)

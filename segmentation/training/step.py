@@ -145,7 +145,7 @@ class TrainStep(nn.Module):
         if self.cache is not None:
             return self.cache.tokens([sample.global_view for sample in micro_batch], pixels).keys
         with torch.no_grad(), self._autocast():
-            return self.teacher.model.encoder.keys(pixels)
+            return self.teacher.model.tokens(pixels)
 
     def _segments(self, micro_batch: MicroBatch, pixels: Tensor, keys: Tensor) -> list[dict[str, TeacherSegments]]:
         if self.cache is None:
@@ -198,12 +198,12 @@ class TrainStep(nn.Module):
         self, micro_batches: Sequence[MicroBatch], targets: Sequence[Sequence[Mapping[str, PhotoTargets]]], step: int
     ) -> list[StudentViews]:
         """Crops the targets to the windows that the student sees of its views."""
-        patch, device = self.student.encoder.patch_size, self.processes.device
+        patch, stride, device = self.student.encoder.patch_size, self.student.token_stride, self.processes.device
 
         def crop(own: tuple[MicroBatch, Sequence[Mapping[str, PhotoTargets]]]) -> list[StudentViews]:
             micro_batch, of_photos = own
             windows = student_windows(micro_batch, step, patch, self.settings)
-            groups = view_targets(micro_batch, of_photos, windows, step, patch, self.settings, device)
+            groups = view_targets(micro_batch, of_photos, windows, step, stride, self.settings, device)
             return [
                 StudentViews([sample.views[index].pixels for sample in micro_batch], windows[index], of_group)
                 for index, of_group in enumerate(groups)

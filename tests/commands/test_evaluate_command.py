@@ -68,6 +68,40 @@ def test_instance_errors(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert "'stuff' is not one of" in result.output
 
 
+def test_max_dets(files: tuple[Path, Path], tmp_path: Path) -> None:
+    written = tmp_path / "scores.json"
+    options = ["instance", "--ground-truth", files[0], "--predictions", files[1], "--class-agnostic"]
+    result = run(*options, "--max-dets", "1,10,100,5,1000", "--json", written)
+    assert result.exit_code == 0, result.output
+    scores = evaluate_instances(*files, class_agnostic=True, max_dets=[5, 1000])
+    assert json.loads(written.read_text()) == scores.to_dict()
+    assert "maxDets 1/5/10/100/1000" in result.output
+    numbers = [scores.mask["AR1000"], scores.box["AR1000"]]
+    assert table_row(result.output, "AR1000") == [*(f"{v:.2f}" for v in numbers), "1,000", "masks", "a", "photo"]
+    compared = run(*options, "--max-dets", "1000", "--compare", files[1], "--bootstrap", 5, "--json", written)
+    assert compared.exit_code == 0, compared.output
+    contents = json.loads(written.read_text())
+    assert contents["intervals"]["mask AR1000"]["value"] == pytest.approx(scores.mask["AR1000"])
+    assert contents["comparison"]["box AR1000"]["verdict"] == "no difference beyond noise"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0", "'max_dets' must be at least 1, got 0"),
+        ("100,-1", "'max_dets' must be at least 1, got -1"),
+        ("300,300", "'max_dets' must be different numbers, got 300 twice"),
+        ("many", "expected numbers with commas between, such as 1,10,100,1000; got 'many'"),
+        ("100,", "expected numbers with commas between"),
+    ],
+)
+def test_max_dets_refused(files: tuple[Path, Path], text: str, message: str) -> None:
+    result = run("instance", "--ground-truth", files[0], "--predictions", files[1], "--max-dets", text)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+    assert "--max-dets" in result.output
+
+
 def test_kinds(files: tuple[Path, Path]) -> None:
     options = ["instance", "--ground-truth", files[0], "--predictions", files[1], "--class-agnostic"]
     assert "is of kind 'semantic'" in run(*options, "--kind", "semantic").output

@@ -196,8 +196,14 @@ def test_a_model_is_scored_on_all_tasks(roots: dict[str, Path], tmp_path: Path) 
     assert "fitted on 1 photo (not scored)" in output
     assert all(name in output for name in ("mask AP50", "mIoU", "PQ"))
     # the predictions that it left are those of anybody
-    run("all", *on("scenes", roots, "--predictions", out, "--mapping", "hungarian+argmax", "--json", file))
+    again = on("scenes", roots, "--predictions", out, "--mapping", "hungarian+argmax", "--json", file)
+    run("all", *again)
     assert read(file) == scores
+    output = run("all", *again, "--max-dets", "1000").output
+    assert "mask AR1000" in output
+    for name in ("instance, class-agnostic", "instance"):
+        assert {key: read(file)[name]["box"][key] for key in scores[name]["box"]} == scores[name]["box"]
+        assert read(file)[name]["box"]["AR1000"] >= scores[name]["box"]["AR100"]
     run("instance", *on("scenes", roots, "--predictions", out, "--class-agnostic", "--json", tmp_path / "one.json"))
     assert read(tmp_path / "one.json")["protocol"]["photos"] == 6
     there = on("scenes", roots, "--model", tmp_path / "model", "--photos", tmp_path / "model")

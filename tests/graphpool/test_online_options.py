@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 import graphpool.affinity
 from graphpool import AgglomerativePool, OnlineAgglomerativePooling, grid_graph
-from tests.graphpool.test_online import partitions, regions
+from tests.graphpool.test_online import THRESHOLDS, assert_equals_algorithm1, assert_loop, partitions, quietly, regions
+from tests.oracles.algorithm1 import algorithm1, contracted, start
 
 
 def test_as_many_anchors_as_tokens_are_exact() -> None:
@@ -176,3 +177,99 @@ def test_masks_of_a_batch_of_grids() -> None:
         assert masks.sum((1, 2)).tolist() == partition.area[partition.keep].tolist()
         by_graph = partition.masks([(6, 5), (6, 5)])
         assert torch.equal(torch.cat(by_graph), masks)
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("feature_weight", [0.6, 0.3, 1.0])
+@pytest.mark.parametrize("noise", [0.3, 0.9, 1.5])
+def test_repeated_contraction_is_algorithm_1_to_the_letter(
+    feature_weight: float, noise: float, inclusive: bool
+) -> None:
+    edges, differ = grid_graph(11, 13), 0
+    pool = OnlineAgglomerativePooling(THRESHOLDS, feature_weight, repeat=True, inclusive=inclusive)
+    once = OnlineAgglomerativePooling(THRESHOLDS, feature_weight)
+    options = {"feature_weight": feature_weight, "repeat": True, "inclusive": inclusive}
+    for _ in range(2):
+        x = regions(11, 13, 16, noise=noise).double()
+        with quietly():
+            hierarchy = pool(x, edges)
+            assert_equals_algorithm1(hierarchy, x, edges, 1e-9, **options)
+            differ += any(
+                one.area.numel() != other.area.numel()
+                for one, other in zip(partitions(hierarchy), partitions(once(x, edges)), strict=True)
+            )
+    assert differ or noise == 0.3  # plain regions, of which one round leaves no edge
+
+
+def test_repeated_contraction_of_random_graphs() -> None:
+    pool = OnlineAgglomerativePooling(THRESHOLDS, repeat=True)
+    for channels in (2, 3, 5, 8):
+        for _ in range(6):
+            x, edges = torch.randn(60, channels, dtype=torch.double), torch.randint(60, (2, 90))
+            with quietly():
+                hierarchy = pool(x, edges)
+            assert_equals_algorithm1(hierarchy, x, edges, 1e-9, repeat=True)
+
+
+def test_repeated_contraction_leaves_no_edge_above_the_threshold() -> None:
+    edges, left = grid_graph(11, 13), 0
+    x = regions(11, 13, 16).double()
+    _, affinity = start(x, edges)
+    for repeat in (False, True):
+        levels = algorithm1(x, edges, THRESHOLDS, repeat=repeat)
+        above = sum(
+            int(contracted(graph, affinity, threshold, 0.6, False).sum())
+            for threshold, pair in zip(THRESHOLDS, levels, strict=True)
+            for graph in pair
+            if graph is not None
+        )
+        left, before = above, left
+    assert before > 0
+    assert left == 0
+
+
+def test_a_batch_is_contracted_as_often_as_each_graph_needs() -> None:
+    photos = [regions(9, 8, 16, 3 + 4 * index, noise=0.3 + 0.3 * index) for index in range(4)]
+    values = torch.randn(4 * 72, 5)
+    for features in ("vote", "mean"):
+        pool = OnlineAgglomerativePooling(repeat=True, features=features)
+        batch = torch.arange(4).repeat_interleave(72)
+        with quietly():
+            together = pool(torch.cat(photos), grid_graph(9, 8, 4), batch, values=values)
+            pairs = zip(photos, values.split(72), strict=True)
+            alone = [pool(photo, grid_graph(9, 8), values=own) for photo, own in pairs]
+        assert_loop(together, alone, exact=features == "vote")
+
+
+@pytest.mark.parametrize("feature_weight", [1.0, 0.5])
+def test_an_edge_at_the_threshold(feature_weight: float) -> None:
+    """Tokens whose scores are exactly 0.5: S^f = S^s = 0.5 in floats of any precision."""
+    tokens = torch.tensor([[1.0, 0, 0, 0], [0.5, 0.5, 0.5, 0.5]]).repeat_interleave(8, 0)
+    edges = grid_graph(4, 4)
+    for dtype in (torch.float32, torch.float64):
+        x = tokens.to(dtype)
+        for inclusive, count in ((False, 2), (True, 1)):
+            options = {"feature_weight": feature_weight, "inclusive": inclusive}
+            with quietly():
+                [level] = OnlineAgglomerativePooling([0.5], **options)(x, edges).levels
+            [(instance, semantic)] = algorithm1(x.double(), edges, (0.5,), **options)
+            assert semantic is not None
+            assert level.semantic is not None
+            assert level.instance.area.numel() == len(instance.masks) == count
+            assert level.semantic.area.numel() == len(semantic.masks)
+        never = OnlineAgglomerativePooling([0.5 + 1e-6], feature_weight, inclusive=True)(x, edges)
+        assert never.levels[0].instance.area.numel() == 2
+
+
+def test_semantic_pairs_at_the_threshold() -> None:
+    """Two regions that do not touch, at 0.5 to each other: a semantic pair, no instance edge."""
+    first, other = torch.tensor([1.0, 0, 0, 0]), torch.full((4,), 0.5)
+    tokens, edges = torch.stack([first] * 4 + [-first] * 8 + [other] * 4), grid_graph(4, 4)
+    found = {}
+    for inclusive in (False, True):
+        pool = OnlineAgglomerativePooling([0.5], 1.0, features="mean", inclusive=inclusive)
+        [level] = pool(tokens, edges).levels
+        assert level.instance.area.tolist() == [4, 8, 4]
+        assert level.semantic is not None
+        found[inclusive] = level.semantic.area.tolist()
+    assert found == {False: [4, 8, 4], True: [8, 8]}

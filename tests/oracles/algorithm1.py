@@ -72,11 +72,24 @@ def layer(
     feature_weight: float = 0.6,
     temperature: float = 0.07,
     logits: str = "sum",
+    repeat: bool = False,
+    inclusive: bool = False,
 ) -> DenseGraph:
+    """Identify and merge once; with ``repeat`` as often as there are edges that the threshold contracts."""
+    while True:
+        source, target = graph.adjacency.triu(1).nonzero().T
+        chosen = contracted(graph, affinity, threshold, feature_weight, inclusive)
+        omega = assignment(source, target, chosen, graph.features.size(0))
+        graph = merge(graph, omega, affinity, tokens, temperature, logits)
+        if not repeat or not contracted(graph, affinity, threshold, feature_weight, inclusive).any():
+            return graph
+
+
+def contracted(graph: DenseGraph, affinity: Tensor, threshold: float, feature_weight: float, inclusive: bool) -> Tensor:
+    """Which edges, in the order of the adjacency's upper triangle, the threshold contracts."""
     source, target = graph.adjacency.triu(1).nonzero().T
     score = scores(graph, affinity, source, target, feature_weight)
-    omega = assignment(source, target, score > threshold, graph.features.size(0))
-    return merge(graph, omega, affinity, tokens, temperature, logits)
+    return score >= threshold if inclusive else score > threshold
 
 
 def start(x: Tensor, edge_index: Tensor) -> tuple[DenseGraph, Tensor]:
@@ -97,11 +110,14 @@ def algorithm1(
     temperature: float = 0.07,
     logits: str = "sum",
     semantic: bool = True,
+    repeat: bool = False,
+    inclusive: bool = False,
 ) -> list[tuple[DenseGraph, DenseGraph | None]]:
     """Instance and semantic graphs of every layer."""
     graph, affinity = start(x, edge_index)
     tokens = graph.features
     options = {"feature_weight": feature_weight, "temperature": temperature, "logits": logits}
+    options |= {"repeat": repeat, "inclusive": inclusive}
     levels: list[tuple[DenseGraph, DenseGraph | None]] = []
     for threshold in thresholds:
         graph = layer(graph, affinity, tokens, threshold, **options)  # type: ignore[arg-type]

@@ -140,8 +140,10 @@ def as_coco(truth: Data) -> COCO:
     return coco
 
 
-def coco_stats(truth: Data, results: Sequence[Data], iou_type: str, class_agnostic: bool) -> list[float]:
-    """COCOeval.stats, results loaded by loadRes: masks without boxes and boxes without masks."""
+def coco_evaluation(
+    truth: Data, results: Sequence[Data], iou_type: str, class_agnostic: bool, max_dets: Sequence[int] = (1, 10, 100)
+) -> COCOeval:
+    """COCOeval after accumulate, results loaded by loadRes: masks without boxes and boxes without masks."""
     truth = deepcopy(truth)
     keys = ["image_id", "category_id", "score", "segmentation"]
     if iou_type == "bbox":
@@ -156,8 +158,15 @@ def coco_stats(truth: Data, results: Sequence[Data], iou_type: str, class_agnost
             row["category_id"] = 1
     coco = as_coco(truth)
     evaluation = COCOeval(coco, coco.loadRes(rows), iou_type)
+    evaluation.params.maxDets = list(max_dets)
     evaluation.evaluate()
     evaluation.accumulate()
+    return evaluation
+
+
+def coco_stats(truth: Data, results: Sequence[Data], iou_type: str, class_agnostic: bool) -> list[float]:
+    """COCOeval.stats, the twelve numbers."""
+    evaluation = coco_evaluation(truth, results, iou_type, class_agnostic)
     evaluation.summarize()
     return [float(number) for number in evaluation.stats]
 

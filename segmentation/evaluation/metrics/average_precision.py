@@ -10,9 +10,8 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from pycocotools import mask as coco_mask
 
 from graphpool.checks import check_choice
+from segmentation.evaluation.metrics.detection_limits import COCO_NUMBERS, MAX_DETS, check_max_dets, recall_names
 
-COCO_NUMBERS = ("AP", "AP50", "AP75", "APS", "APM", "APL", "AR1", "AR10", "AR100", "ARS", "ARM", "ARL")
-MAX_DETS = (1, 10, 100)
 IOU_TYPES = ("mask", "box")
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])  # all, small, medium, large
@@ -122,6 +121,11 @@ class AveragePrecision:
         categories: ids of the categories over which precision is averaged.
         iou_type: ``mask`` or ``box``, whose overlap decides.
         class_agnostic: whether all categories are taken as one.
+        max_dets: more numbers of predictions of a photo at which recall is measured, see
+            :func:`~segmentation.evaluation.metrics.evaluate_instances`.
+
+    Raises:
+        ValueError: one of ``max_dets`` is below 1, or there twice.
 
     Example:
         >>> square = {"size": [8, 8], "counts": [0, 4, 4, 4, 4, 4, 4, 4, 36]}
@@ -136,13 +140,22 @@ class AveragePrecision:
         (100, 100, None)
     """
 
-    def __init__(self, categories: Sequence[int], iou_type: str = "mask", *, class_agnostic: bool = False) -> None:
+    def __init__(
+        self,
+        categories: Sequence[int],
+        iou_type: str = "mask",
+        *,
+        class_agnostic: bool = False,
+        max_dets: Sequence[int] = (),
+    ) -> None:
         check_choice("iou_type", iou_type, IOU_TYPES)
         self.iou_type, self.class_agnostic = iou_type, class_agnostic
+        self.more_dets = check_max_dets(max_dets)
+        self._most_dets = max(MAX_DETS + self.more_dets)
         self.categories = [_ANY] if class_agnostic else sorted(set(categories))
         self.num_photos = 0
         self._matches: dict[int, list[tuple[int, Matches]]] = {category: [] for category in self.categories}
-        self._ranked: dict[tuple[int, int], _Ranked] = {}
+        self._ranked: dict[tuple[int, int, int], _Ranked] = {}
 
     def update(self, objects: Sequence[Row], predictions: Sequence[Row]) -> None:
         """Adds one photo.
@@ -170,54 +183,61 @@ class AveragePrecision:
         """Appends the photos of another object.
 
         Raises:
-            ValueError: other categories, or another ``iou_type``.
+            ValueError: other categories, another ``iou_type``, or other ``max_dets``.
         """
-        if (self.categories, self.iou_type) != (other.categories, other.iou_type):
-            raise ValueError("'other' must have the same categories and iou_type")
+        own, others = ((each.categories, each.iou_type, each.more_dets) for each in (self, other))
+        if own != others:
+            raise ValueError("'other' must have the same categories, iou_type and max_dets")
         for category, matches in other._matches.items():
             self._matches[category] += [(self.num_photos + photo, each) for photo, each in matches]
         self.num_photos += other.num_photos
         self._ranked = {}
 
     def compute(self) -> dict[str, float | None]:
-        """Returns the twelve numbers in percent; ``None`` where there are no objects of the kind."""
+        """Returns the twelve numbers, then AR at ``max_dets``, in percent; ``None`` without objects of the kind."""
         numbers = self.resampled(np.ones((1, self.num_photos)))
         return {name: None if np.isnan(value[0]) else float(value[0]) for name, value in numbers.items()}
 
     def per_category(self) -> dict[int, dict[str, float | None]]:
-        """Returns ``AP`` and ``AP50`` of each category in percent; ``None`` for one without objects."""
+        """Returns ``AP``, ``AP50`` and AR at ``max_dets`` of each category in percent; ``None`` without objects."""
         weights = np.ones(self.num_photos)
         numbers = {}
         for category in self.categories:
             precision, _ = self._precision_and_recall(category, 0, weights)
             values = {"AP": 100 * float(precision.mean()), "AP50": 100 * float(precision[0].mean())}
+            for limit in self.more_dets:
+                values[f"AR{limit}"] = 100 * float(self._recall(category, 0, limit, weights).mean())
             numbers[category] = {name: None if np.isnan(value) else value for name, value in values.items()}
         return numbers
 
     def resampled(self, weights: Float[np.ndarray, "samples photos"]) -> dict[str, Float[np.ndarray, " samples"]]:
-        """Returns the twelve numbers in percent with each photo counted ``weights`` times; NaN without objects."""
+        """Returns the numbers in percent with each photo counted ``weights`` times; NaN without objects."""
         rows = [self._numbers(row) for row in np.asarray(weights, dtype=np.float64)]
-        return dict(zip(COCO_NUMBERS, np.array(rows).reshape(-1, len(COCO_NUMBERS)).T, strict=True))
+        names = COCO_NUMBERS + recall_names(self.more_dets)
+        return dict(zip(names, np.array(rows).reshape(-1, len(names)).T, strict=True))
 
     def _numbers(self, weights: Float[np.ndarray, " photos"]) -> list[float]:
         areas = range(len(AREA_RANGES))
         curves = [[self._precision_and_recall(k, area, weights) for k in self.categories] for area in areas]
         precision = np.array([[curve for curve, _ in row] for row in curves])  # areas, categories, thresholds, recalls
         recall = np.array([[highest for _, highest in row] for row in curves])
-        limited = [[self._recall(k, limit, weights) for k in self.categories] for limit in MAX_DETS[:-1]]
+        limits = [(limit, 0) for limit in MAX_DETS[:-1]] + [(limit, area) for limit in self.more_dets for area in areas]
+        limited = [[self._recall(k, area, limit, weights) for k in self.categories] for limit, area in limits]
+        means = [_mean_percent(np.array(values)) for values in limited]
         return [
             _mean_percent(precision[0]),
             *(_mean_percent(precision[0][:, np.isclose(IOU_THRESHOLDS, iou).argmax()]) for iou in (0.5, 0.75)),
             *(_mean_percent(precision[area]) for area in (1, 2, 3)),
-            *(_mean_percent(np.array(values)) for values in limited),
+            *means[: len(MAX_DETS) - 1],
             *(_mean_percent(recall[area]) for area in areas),
+            *means[len(MAX_DETS) - 1 :],
         ]
 
     def _precision_and_recall(
         self, category: int, area: int, weights: Float[np.ndarray, " photos"]
     ) -> tuple[Float[np.ndarray, "thresholds recalls"], Float[np.ndarray, " thresholds"]]:
         """Returns the interpolated precision and the highest recall; NaN without objects."""
-        ranked = self._rank(category, area)
+        ranked = self._rank(category, area, MAX_DETS[-1])
         total = float(weights @ ranked.objects)
         if not total or not ranked.photo.size:
             nothing = np.full((len(IOU_THRESHOLDS), _RECALLS.size), 0.0 if total else np.nan)
@@ -232,18 +252,20 @@ class AveragePrecision:
         return np.array(curve), recall[:, -1]
 
     def _recall(
-        self, category: int, limit: int, weights: Float[np.ndarray, " photos"]
+        self, category: int, area: int, limit: int, weights: Float[np.ndarray, " photos"]
     ) -> Float[np.ndarray, " thresholds"]:
         """Returns the recall of the ``limit`` best-scored predictions of each photo."""
-        ranked = self._rank(category, 0)
+        ranked = self._rank(category, area, MAX_DETS[-1] if limit <= MAX_DETS[-1] else self._most_dets)
         total = float(weights @ ranked.objects)
         if not total:
             return np.full(len(IOU_THRESHOLDS), np.nan)
         recall: np.ndarray = ranked.right @ (weights[ranked.photo] * (ranked.rank < limit)) / total
         return recall
 
-    def _rank(self, category: int, area: int) -> _Ranked:
-        if (category, area) not in self._ranked:
+    def _rank(self, category: int, area: int, limit: int) -> _Ranked:
+        """Ranks the ``limit`` best-scored predictions of each photo."""
+        key = category, area, limit
+        if key not in self._ranked:
             rows = self._matches[category]
             photos = np.array([photo for photo, _ in rows], dtype=np.int64)
             counts = np.array([each.scores.size for _, each in rows], dtype=np.int64)
@@ -252,16 +274,16 @@ class AveragePrecision:
             flags = np.concatenate([none, *(each.flags[area] for _, each in rows)], axis=1)
             rank = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
             order = np.argsort(-scores, kind="stable")
-            order = order[(flags[:, order] < IGNORED).any(axis=0)]
+            order = order[(flags[:, order] < IGNORED).any(axis=0) & (rank[order] < limit)]
             flags = flags[:, order]
             objects = np.bincount(photos, [each.objects[area] for _, each in rows], self.num_photos).astype(np.int64)
-            self._ranked[category, area] = _Ranked(
+            self._ranked[key] = _Ranked(
                 np.repeat(photos, counts)[order], rank[order], flags == MATCHED, flags == 0, objects
             )
-        return self._ranked[category, area]
+        return self._ranked[key]
 
     def _match(self, objects: Sequence[Row], predictions: Sequence[Row]) -> Matches:
-        order = np.argsort([-row["score"] for row in predictions], kind="stable")[: MAX_DETS[-1]]
+        order = np.argsort([-row["score"] for row in predictions], kind="stable")[: self._most_dets]
         best = [predictions[place] for place in order.tolist()]
         crowd = np.array([bool(row["iscrowd"]) for row in objects], dtype=bool)
         key = "segmentation" if self.iou_type == "mask" else "bbox"
@@ -270,7 +292,8 @@ class AveragePrecision:
             shapes = [np.array(boxes, dtype=np.float64).reshape(-1, 4) for boxes in shapes]
             areas = shapes[0][:, 2] * shapes[0][:, 3]
         else:
-            areas = np.array(coco_mask.area(shapes[0]) if best else [], dtype=np.float64)
+            # one by one: pycocotools counts the masks of a list in a uint8
+            areas = np.array([coco_mask.area(rle) for rle in shapes[0]], dtype=np.float64)
         overlaps = np.zeros((len(best), len(objects)))
         if overlaps.size:
             overlaps = np.asarray(coco_mask.iou(*shapes, crowd.astype(np.uint8)))

@@ -1,4 +1,4 @@
-"""Scores masks and boxes from files: COCO's twelve numbers and the average best overlap."""
+"""Scores masks and boxes from files: COCO's twelve numbers, AR at more detections, and the average best overlap."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 
 from graphpool.checks import check_choice
 from segmentation.base.choices import COCO_ENGINES
-from segmentation.evaluation.metrics.average_precision import MAX_DETS
+from segmentation.evaluation.metrics.detection_limits import MAX_DETS, check_max_dets
 from segmentation.evaluation.metrics.instance_fit import PhotoInstances, fit_instance_mapping, photos_of
 from segmentation.evaluation.metrics.instance_quality import (
     InstanceQuality,
@@ -29,11 +29,12 @@ class InstanceScores:
     """Scores of the instances of a data set, in percent; ``None`` where there are no such objects.
 
     Attributes:
-        mask: COCO's twelve numbers by IoU of masks: AP, AP50, AP75, APS, APM, APL, AR1, AR10, AR100, ARS, ARM, ARL.
-        box: the twelve numbers by IoU of boxes.
+        mask: COCO's twelve numbers by IoU of masks: AP, AP50, AP75, APS, APM, APL, AR1, AR10, AR100, ARS, ARM, ARL;
+            and for each of ``max_dets`` that is not among them, such as 1,000: AR1000, AR1000S, AR1000M, AR1000L.
+        box: the same numbers by IoU of boxes.
         best_overlap: best mask IoU of an object with any of its photo's 100 best-scored masks, averaged over objects.
-        per_class: ``AP`` and ``AP50`` of each category by its name, of masks (of boxes where there are no masks); empty
-            where all categories are one.
+        per_class: ``AP``, ``AP50`` and, say, ``AR1000`` of each category by its name, of masks (of boxes where there
+            are no masks); empty where all categories are one.
         protocol: facts about the computation: options, and numbers of photos, objects and predictions.
         notes: sentences about photos that were not matched.
         mapping: mapping of clusters to categories, if there was one.
@@ -66,6 +67,7 @@ def evaluate_instances(
     class_agnostic: bool = False,
     kind: str = "instance",
     mapping: ClusterMapping | FittedMapping | FitPlan | None = None,
+    max_dets: Sequence[int] = (),
     engine: str = "auto",
     workers: int | None = 1,
     progress: bool = False,
@@ -87,7 +89,10 @@ def evaluate_instances(
         mapping: mapping of the clusters, or plan to fit one, where the ``category_id`` of predictions is a cluster (or
             their file's ``categories`` have a ``cluster``). Predictions whose clusters stand for no category are left
             out. Where all categories are one, a fitted mapping only says which photos are scored.
-        engine: code that counts the twelve numbers; all give the same. ``pycocotools`` and ``faster-coco-eval`` (where
+        max_dets: more numbers of predictions of a photo at which average recall is measured, beside COCO's 1, 10 and
+            100: ``(1000,)`` adds the AR1000 that papers on segmenting everything report. No other number changes: AP
+            and the best overlap are of 100 predictions.
+        engine: code that counts the numbers; all give the same. ``pycocotools`` and ``faster-coco-eval`` (where
             it is installed) need one process and all photos in memory; ``own`` goes photo by photo, in several
             processes. ``auto`` is ``pycocotools`` for one process and at most 10,000 predictions and 10,000 pairs of
             photo and category, else ``own``.
@@ -95,8 +100,10 @@ def evaluate_instances(
         progress: whether to show a bar on standard error.
 
     Raises:
-        ValueError: a file that is not in the format, no photo in common, a prediction without score or mask, a mask of
-            another size than its photo's, or categories that the ground truth does not have.
+        TypeError: ``max_dets`` that are no ints.
+        ValueError: one of ``max_dets`` is below 1 or there twice, a file that is not in the format, no photo in common,
+            a prediction without score or mask, a mask of another size than its photo's, or categories that the ground
+            truth does not have.
 
     Example:
         >>> square = [[0, 0, 4, 0, 4, 4, 0, 4]]
@@ -112,6 +119,7 @@ def evaluate_instances(
         (75.0, 60.0, None)
     """
     check_choice("engine", engine, COCO_ENGINES)
+    more_dets = check_max_dets(max_dets)
     if class_agnostic and not isinstance(mapping, FittedMapping | None):
         raise ValueError("'mapping' must be None where every category is one ('class_agnostic'), got one")
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else read_ground_truth(ground_truth)
@@ -133,15 +141,16 @@ def evaluate_instances(
     categories = list(truth.categories)
     pairs = len(keys) * (1 if class_agnostic else len(categories))
     engine = choose_engine(engine, counts["predictions"], pairs, workers)
-    options = {"class_agnostic": class_agnostic, "has_masks": truth.has_masks}
-    counted = partial(_count, truth, found, keys, options, workers=workers, title="instances" if progress else None)
+    options: dict[str, Any] = {"class_agnostic": class_agnostic, "has_masks": truth.has_masks}
+    counting = {**options, "max_dets": more_dets}
+    counted = partial(_count, truth, found, keys, counting, workers=workers, title="instances" if progress else None)
     if engine == "own":
         quality = counted()
         numbers = quality.compute()
     else:
         quality = None
         photos = _scored_photos(list(photos_of(truth, found, keys)), found.source, **options)
-        numbers = library_numbers(engine, photos, categories, **options)
+        numbers = library_numbers(engine, photos, categories, **counting)
     return InstanceScores(
         mask=numbers.mask,
         box=numbers.box,
@@ -154,7 +163,7 @@ def evaluate_instances(
             **counts,
             "best_overlap_objects": numbers.best_overlap_objects,
             "predictions_left_out": found.left_out,
-            "max_dets": list(MAX_DETS),
+            "max_dets": sorted({*MAX_DETS, *more_dets}),
             "engine": engine,
             **facts,
         },
@@ -168,7 +177,7 @@ def _count(
     truth: GroundTruth,
     predictions: Predictions,
     keys: Sequence[PhotoId],
-    options: Mapping[str, bool],
+    options: Mapping[str, Any],
     *,
     workers: int,
     title: str | None,
@@ -182,10 +191,11 @@ def _count(
 
 
 def _count_photos(
-    categories: Sequence[int], options: Mapping[str, bool], source: str, photos: Sequence[PhotoInstances]
+    categories: Sequence[int], options: Mapping[str, Any], source: str, photos: Sequence[PhotoInstances]
 ) -> InstanceQuality:
     quality = InstanceQuality(categories, **options)
-    for photo in _scored_photos(photos, source, **options):
+    checks = {name: options[name] for name in ("class_agnostic", "has_masks")}
+    for photo in _scored_photos(photos, source, **checks):
         quality.update(*photo)
     return quality
 

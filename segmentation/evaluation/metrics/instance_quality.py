@@ -12,7 +12,14 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS, MAX_DETS, AveragePrecision
+from segmentation.evaluation.metrics.average_precision import AveragePrecision
+from segmentation.evaluation.metrics.detection_limits import (
+    AREAS,
+    COCO_NUMBERS,
+    MAX_DETS,
+    check_max_dets,
+    recall_names,
+)
 from segmentation.evaluation.truth.ground_truth import Photo, Row
 
 _LARGE = 0.01  # share of the photo's pixels
@@ -29,10 +36,11 @@ class ScoredPhoto(NamedTuple):
 
 
 class InstanceNumbers(NamedTuple):
-    """COCO's twelve numbers of masks and of boxes, and the average best overlap, in percent.
+    """COCO's twelve numbers of masks and of boxes, AR at other limits, and the average best overlap, in percent.
 
     Numbers are ``None`` where there are no such objects, and all of the masks' are where the objects have boxes only.
-    ``per_category`` holds ``AP`` and ``AP50`` of each category, of masks (of boxes where there are no masks).
+    ``per_category`` holds ``AP``, ``AP50`` and AR at the other limits of each category, of masks (of boxes where there
+    are no masks).
     """
 
     mask: Numbers
@@ -66,6 +74,7 @@ class InstanceQuality:
         categories: ids of the categories.
         class_agnostic: whether all categories are taken as one.
         has_masks: whether there are masks; else objects and predictions have boxes only.
+        max_dets: more numbers of predictions of a photo at which recall is measured.
 
     Example:
         >>> from segmentation.evaluation.metrics.any_rle import to_rle
@@ -77,9 +86,17 @@ class InstanceQuality:
         100.0
     """
 
-    def __init__(self, categories: Sequence[int], *, class_agnostic: bool = False, has_masks: bool = True) -> None:
+    def __init__(
+        self,
+        categories: Sequence[int],
+        *,
+        class_agnostic: bool = False,
+        has_masks: bool = True,
+        max_dets: Sequence[int] = (),
+    ) -> None:
         kinds = ("mask", "box") if has_masks else ("box",)
-        self.precision = {kind: AveragePrecision(categories, kind, class_agnostic=class_agnostic) for kind in kinds}
+        options: dict[str, Any] = {"class_agnostic": class_agnostic, "max_dets": max_dets}
+        self.precision = {kind: AveragePrecision(categories, kind, **options) for kind in kinds}
         self._overlaps: list[Float[np.ndarray, " objects"]] = []
 
     @property
@@ -128,7 +145,7 @@ def _instance_numbers(
 ) -> InstanceNumbers:
     all_overlaps = np.concatenate([np.zeros(0), *overlaps])
     best = 100 * float(all_overlaps.mean()) if all_overlaps.size else None
-    masks = numbers.get("mask", dict.fromkeys(COCO_NUMBERS))
+    masks = numbers.get("mask", dict.fromkeys(numbers["box"]))
     return InstanceNumbers(masks, numbers["box"], best, all_overlaps.size, per_category)
 
 
@@ -149,36 +166,49 @@ def library_numbers(
     *,
     class_agnostic: bool = False,
     has_masks: bool = True,
+    max_dets: Sequence[int] = (),
 ) -> InstanceNumbers:
     """Counts the numbers of all photos at once by a library.
 
     Args:
         engine: ``pycocotools``, or ``faster-coco-eval`` where it is installed.
         photos: photos with their objects and predictions.
-        categories, class_agnostic, has_masks: as those of :class:`InstanceQuality`.
+        categories, class_agnostic, has_masks, max_dets: as those of :class:`InstanceQuality`.
 
     Raises:
         ValueError: the library is not installed.
     """
     ids = [1] if class_agnostic else sorted(categories)
+    more = check_max_dets(max_dets)
+    limits = sorted({*MAX_DETS, *more})
     numbers: dict[str, Numbers] = {}
     per_category: dict[int, Numbers] = {}
     for iou_type in ("mask", "box") if has_masks else ("box",):
-        evaluation = _evaluate(engine, photos, ids, "segmentation" if iou_type == "mask" else "bbox", class_agnostic)
-        numbers[iou_type] = dict(zip(COCO_NUMBERS, map(_percent, evaluation.stats), strict=False))
+        key = "segmentation" if iou_type == "mask" else "bbox"
+        stats, counts = _evaluate(engine, photos, ids, key, class_agnostic, limits)
+        recall = {limit: counts["recall"][..., limits.index(limit)] for limit in more}  # thresholds, categories, areas
+        means = [_mean(recall[limit][:, :, area]) for limit in more for area in range(len(AREAS))]
+        numbers[iou_type] = dict(zip(COCO_NUMBERS + recall_names(more), [*stats, *means], strict=True))
         if not class_agnostic and not per_category:
-            precision = evaluation.eval["precision"][:, :, :, 0, -1]  # thresholds, recalls, categories
+            precision = counts["precision"][:, :, :, 0, limits.index(MAX_DETS[-1])]  # thresholds, recalls, categories
             for place, category in enumerate(ids):
                 curves = precision[:, :, place]
-                per_category[category] = {"AP": _percent(curves.mean()), "AP50": _percent(curves[0].mean())}
+                per_category[category] = {"AP": _mean(curves), "AP50": _mean(curves[0])} | {
+                    f"AR{limit}": _mean(recall[limit][:, place, 0]) for limit in more
+                }
     overlaps = [best_overlaps(*photo) for photo in photos] if has_masks else []
     return _instance_numbers(numbers, overlaps, per_category)
 
 
 def _evaluate(
-    engine: str, photos: Sequence[ScoredPhoto], categories: Sequence[int], key: str, class_agnostic: bool
-) -> Any:
-    """Runs a library on masks or boxes, without what it prints."""
+    engine: str,
+    photos: Sequence[ScoredPhoto],
+    categories: Sequence[int],
+    key: str,
+    class_agnostic: bool,
+    limits: Sequence[int],
+) -> tuple[list[float | None], dict[str, Any]]:
+    """Runs a library on masks or boxes, without what it prints; returns the twelve numbers, and its counts."""
     data_set, evaluator = _library(engine)
     sizes = [{"height": each.photo.height, "width": each.photo.width} for each in photos]
     sides = []
@@ -203,11 +233,17 @@ def _evaluate(
         for coco in sides:
             coco.createIndex()
         evaluation = evaluator(*sides, "segm" if key == "segmentation" else "bbox")
-        evaluation.params.maxDets = list(MAX_DETS)
+        evaluation.params.maxDets = list(limits)
         evaluation.evaluate()
         evaluation.accumulate()
+        counts = dict(evaluation.eval)
+        # the libraries summarize the first three limits, or the last: leave them COCO's
+        places = [limits.index(limit) for limit in MAX_DETS]
+        for name in ("precision", "recall"):
+            evaluation.eval[name] = counts[name][..., places]
+        evaluation.params.maxDets = list(MAX_DETS)
         evaluation.summarize()
-    return evaluation
+    return [_percent(number) for number in evaluation.stats[: len(COCO_NUMBERS)]], counts
 
 
 def _library(engine: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
@@ -219,6 +255,12 @@ def _library(engine: str) -> tuple[Callable[[], Any], Callable[..., Any]]:
     except ImportError:
         raise ValueError("'engine' faster-coco-eval is not installed: pip install faster-coco-eval") from None
     return library.COCO, library.COCOeval_faster
+
+
+def _mean(counts: Float[np.ndarray, "*shape"]) -> float | None:
+    """Averages counts of a library that are there, in percent."""
+    there = counts[counts > -1]
+    return 100 * float(there.mean()) if there.size else None
 
 
 def _percent(share: float) -> float | None:

@@ -80,6 +80,17 @@ def test_paper(key: str, value: object) -> None:
     [
         ("paper-coco", {"optimizer.steps": 90_000}),
         (
+            "s2-uniseg",
+            {
+                "masks.repeat": True,
+                "masks.inclusive": True,
+                "views.local_views": 2,
+                "encoder.shrink": 2,
+                "adapter.zero_init": True,
+                "teacher.tokens": "map",
+            },
+        ),
+        (
             "semantic-finetune",
             {
                 "losses.kinds": ("semantic",),
@@ -164,6 +175,7 @@ def test_changes(change: str, section: str, key: str, value: object) -> None:
         ("steps=1", ValueError, r"'steps' is no setting; nearest: .*optimizer\.steps"),
         ("zzz=1", ValueError, "'zzz' is no setting; sections: masks, views, encoder"),
         ("optimizer.steps", ValueError, r"'--set' must be section\.key=value, got 'optimizer\.steps'"),
+        ("teacher.tokens=values", ValueError, r"'teacher\.tokens' must be .*'keys'.*'map'.*, got 'values'"),
         ("=3", ValueError, r"'--set' must be section\.key=value, got '=3'"),
         ("optimizer.steps=many", TypeError, r"'optimizer\.steps' must be of type int, got str 'many'"),
         ("optimizer.steps=1.5", TypeError, r"'optimizer\.steps' must be of type int, got float 1\.5"),
@@ -180,3 +192,8 @@ def test_changes(change: str, section: str, key: str, value: object) -> None:
 def test_changes_that_are_none(change: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         load_training("scenes", [change])
+
+
+def test_a_frozen_transformer_has_no_map_of_segments() -> None:
+    with pytest.raises(ValueError, match=r"'teacher\.tokens' must be keys where 'encoder\.freeze' .*, got map"):
+        load_training("s2-uniseg", ["encoder.freeze=true"])

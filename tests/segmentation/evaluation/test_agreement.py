@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from segmentation.evaluation.metrics import FitPlan, PanopticQuality, SemanticQuality, evaluate_instances
-from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS
+from segmentation.evaluation.metrics.detection_limits import COCO_NUMBERS
 from segmentation.evaluation.metrics.instance_fit import voted_instances
 from segmentation.evaluation.metrics.instance_quality import choose_engine
 from segmentation.evaluation.metrics.mapping import fit_mapping

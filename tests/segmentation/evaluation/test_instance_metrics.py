@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from segmentation.evaluation.metrics import InstanceScores, evaluate_instances
-from segmentation.evaluation.metrics.average_precision import COCO_NUMBERS
+from segmentation.evaluation.metrics.detection_limits import COCO_NUMBERS
 from tests.oracles.coco import (
     Data,
     as_coco,

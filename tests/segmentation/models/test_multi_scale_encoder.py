@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -247,3 +248,48 @@ def test_bad_calls(as_users_call_it: None) -> None:
     for call in (learned, learned.keys, frozen, frozen.block_tokens):
         with pytest.raises(ValueError, match="multiples of the patch of 16, got 32 x 40"):
             call(pixels[..., :40])
+
+
+@pytest.mark.parametrize("center_keys", [False, True])
+def test_the_finest_map_starts_as_the_keys(center_keys: bool) -> None:
+    encoder = small(options={**SMALL, "patch_size": 8, "img_size": 32}, zero_init=True, center_keys=center_keys)
+    pixels = torch.rand(2, 3, 40, 24)
+    features = encoder(pixels)
+    keys = features.keys - features.keys.mean(1, keepdim=True) if center_keys else features.keys
+    grid = keys.transpose(1, 2).unflatten(2, (5, 3))
+    repeated = grid.repeat_interleave(2, 2).repeat_interleave(2, 3)  # 2 pixels of stride 4 to a patch of 8
+    torch.testing.assert_close(features.maps[0], repeated, rtol=0, atol=1e-6)
+    plain = small(options={**SMALL, "patch_size": 8, "img_size": 32}, center_keys=center_keys)
+    assert float(features.maps[1].detach().std()) == pytest.approx(1, abs=0.1)  # the others are normalised, as without
+    assert [one.shape for one in features.maps] == [one.shape for one in plain(pixels).maps]
+
+
+def test_all_that_is_added_to_the_keys_is_learned() -> None:
+    encoder = small(zero_init=True).train()
+    weighted_sum(encoder(torch.rand(2, 3, 64, 48))).backward()
+    for name in ("finest.weight", "enlarge.weight", "token_gate", "keys.0.weight"):
+        gradient = encoder.maps.get_parameter(name).grad
+        assert gradient is not None
+        assert gradient.any(), name
+
+
+def test_maps_of_another_width_cannot_start_as_the_keys() -> None:
+    with pytest.raises(ValueError, match=r"'zero_init' needs maps as wide as the keys \(32\), got 16 channels"):
+        small(zero_init=True, freeze=True, map_channels=16)
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_photos_are_reduced_for_the_transformer_alone(freeze: bool, tmp_path: Path) -> None:
+    _, encoder, plain = encoders_of("test_vit", tmp_path, freeze=freeze, vit_shrink=2)
+    assert encoder.patch_size == 32
+    pixels = torch.rand(2, 3, 96, 64)
+    reduced = F.interpolate(plain.vit.normalised(pixels), (48, 32), mode="bilinear", antialias=True)
+    expected = plain(reduced * plain.std + plain.mean)
+    features = encoder(pixels)
+    torch.testing.assert_close(features.keys, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(encoder.keys(pixels), features.keys)
+    assert [tuple(image.shape[2:]) for image in features.maps] == [(24, 16), (12, 8), (6, 4), (3, 2)]
+    if freeze:
+        assert torch.equal(encoder(pixels, encoder.block_tokens(pixels)).maps[0], features.maps[0])
+    with pytest.raises(ValueError, match=r"multiples of 32, the patch of photos reduced by 2, got 96 x 80"):
+        encoder(torch.rand(1, 3, 96, 80))

@@ -306,7 +306,8 @@ def test_bad_settings_are_named(changes: dict[str, Any], error: type[Exception],
 
 
 def test_presets() -> None:
-    assert preset_names() == ["paper", "paper-coco", "photos", "photos-cpu", "scenes", "semantic-finetune"]
+    names = ["paper", "paper-coco", "photos", "photos-cpu", "s2-uniseg", "scenes", "semantic-finetune"]
+    assert preset_names() == names
     for name in preset_names():
         settings = load_preset(name)
         assert isinstance(settings.thresholds, tuple)

@@ -141,3 +141,12 @@ def test_score_with_geometry_and_thingness() -> None:
         ]
         scores = query_score(replace(found, geometry=geometry, thingness=known))
         torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_more_than_255_masks() -> None:
+    logits = torch.full((300, 20, 15), -9.0)
+    logits.view(300, -1).fill_diagonal_(9.0)
+    found = QueryMasks(logits, torch.linspace(0.9, 0.1, 300), torch.zeros(300, dtype=torch.long), num_instance=300)
+    segments = query_segments(found, torch.zeros(3, 80, 60), **{**LIMITS, "max_masks": 1000})
+    assert len(segments) == 300
+    assert all(12 <= segment.area <= 16 for segment in segments)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segmentation.segments.selection import Selection, select_segments
+from segmentation.segments.selection import ScoredMasks, Selection, photo_segments, select_segments
 
 OPEN: dict[str, Any] = {"max_overlap": 0.53, "max_share": 0.9, "max_masks": 100}
 
@@ -166,3 +166,12 @@ def test_nothing_to_choose() -> None:
         found = select_segments(torch.rand(9), same, levels, parent, **OPEN)
         assert found.index.shape == (0,)
         assert found.levels.shape == (0, 6)
+
+
+def test_more_than_255_masks() -> None:
+    soft = torch.zeros(300, 20, 15)
+    soft.view(300, -1).fill_diagonal_(1.0)
+    selection = Selection(torch.arange(300), torch.ones(300, 1, dtype=torch.bool), torch.full((300,), -1))
+    scored = ScoredMasks(selection, torch.linspace(1, 0.1, 300), soft, soft, torch.zeros(300, 2))
+    segments = photo_segments("instance", scored, torch.zeros(3, 20, 15), refine=False)
+    assert [segment.area for segment in segments] == [1] * 300

@@ -44,7 +44,8 @@ def whole(samples: Sequence[Sample]) -> Tensor:
 
 @pytest.mark.parametrize("preset", preset_names())
 def test_gradients_reach_everything_that_is_trained(preset: str) -> None:
-    settings = load_training(preset, SMALL)
+    whole_patches = ("views={size: 64, local_size: 64}",) if preset == "s2-uniseg" else ()
+    settings = load_training(preset, [*SMALL, *whole_patches])
     parts, batches = prepared(settings)
     for parameter in parts.student.parameters():
         if not parameter.any():  # gates and offsets that start at zero, and let nothing through
