@@ -27,8 +27,12 @@ class ScoreSettings:
 
     area: NonNegative = 0.5  #: exponent a of the share of the photo that the segment covers.
     whole: NonNegative = 1.0  #: exponent w of the share of the photo's sides that the segment does not touch.
+    contrast: NonNegative = 1.0  #: exponent k of how much the segment differs from what surrounds it.
+    cohesion: NonNegative = 1.0  #: exponent h of how alike the segment is inside.
     crispness: NonNegative = 4.0  #: exponent c of how well the segment's edge follows an edge of the photo.
     unlike: NonNegative = 2.0  #: exponent u of the segment's dissimilarity to the tokens along the photo's border.
+    uncommon: NonNegative = 0.0  #: exponent m of the segment's dissimilarity to the mean token of the photo.
+    apart: NonNegative = 0.0  #: exponent o of the share that the segment does not share (by IoU) with a better one.
 
 
 @settings()
@@ -49,7 +53,7 @@ class MaskSettings:
     refine: StrictBool  #: whether a guided filter fits masks to the edges of the photo.
     #: similarity thresholds :math:`\tau` of the pooling's levels, falling; ``None`` with ``ratios``.
     thresholds: NonEmptyListOf[Similarity] | None = None
-    #: levels as shares: the largest share of the photo's tokens that each level leaves, falling; ``None`` with
+    #: levels as shares, the largest share of the photo's tokens that each level leaves, falling; ``None`` with
     #: ``thresholds``.
     ratios: NonEmptyListOf[PositiveShare] | None = None
     #: ``single`` merges what edges above a level's threshold connect, as the paper does; ``balanced`` merges the most
@@ -57,6 +61,11 @@ class MaskSettings:
     linkage: Literal["single", "balanced"] = "single"
     repeat: StrictBool = False  #: whether a level contracts again at its threshold until no edge is above it.
     inclusive: StrictBool = False  #: whether edges at the threshold are contracted too, not only those above it.
+    #: number of the encoder's blocks, counted from the last, whose keys stand side by side in pseudo-masks. In training
+    #: the teacher groups by the keys of the last block alone, which it computes anyway.
+    blocks: Count = 1
+    #: whether pseudo-masks also take the keys of the mirrored photo, for twice the encoder's time; not in training.
+    mirror: StrictBool = False
     score: ScoreSettings = ScoreSettings()  #: exponents of the score that ranks masks.
     #: lowest threshold of the pooling level whose supernodes make up a model's masks; ``None`` for no snapping.
     snap: Similarity | None = None

@@ -1,22 +1,24 @@
-"""Key features of photos from the last self-attention block of a vision transformer."""
+"""Key features of photos from the last self-attention blocks of a vision transformer."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from graphpool.checks import check_count
 from segmentation.models.vit import ViT, key_projection
 
 
 class TokenEncoder(nn.Module):
-    """Computes the keys of the last self-attention block of a timm vision transformer.
+    """Computes the keys of the last self-attention blocks of a timm vision transformer.
 
-    Keys of the last block tell objects apart best (TokenCut, CutLER). Of that block only the norm, the key projection
-    and, if there is one, the key norm are kept (see :meth:`~segmentation.models.vit.ViT.keys`). The class token and
-    registers take part in attention and are dropped from the result. Photos may have any size in multiples of the
-    patch: position embeddings are resized.
+    Keys of the last block tell objects apart best (TokenCut, CutLER); those of the blocks before it cost nothing more
+    and see other borders. Of the last block only the norm, the key projection and, if there is one, the key norm are
+    kept (see :meth:`~segmentation.models.vit.ViT.keys`). The class token and registers take part in attention and are
+    dropped from the result. Photos may have any size in multiples of the patch: position embeddings are resized.
 
     Args:
         name: timm's name of the model, such as ``"vit_base_patch8_224.dino"``. The tag after the dot also says which
@@ -24,11 +26,13 @@ class TokenEncoder(nn.Module):
         weights: file of weights (see :func:`~segmentation.models.weights.load_weights`); ``None`` takes timm's
             pretrained ones from its hub.
         init: ``"pretrained"``, or ``"random"`` to train from nothing. Never random unless asked for.
+        blocks: number of blocks, counted from the last, whose keys stand side by side.
 
     Attributes:
         name: timm's name of the model.
         patch_size: side of a token in pixels.
-        channels: width of the keys.
+        blocks: number of blocks that give keys.
+        channels: width of the keys of all these blocks.
         mean, std: mean and standard deviation that pixels are normalised with, ``[3, 1, 1]``.
 
     Raises:
@@ -40,16 +44,17 @@ class TokenEncoder(nn.Module):
         torch.Size([1, 6, 192])
     """
 
-    def __init__(self, name: str, weights: str | Path | None = None, *, init: str = "pretrained") -> None:
+    def __init__(
+        self, name: str, weights: str | Path | None = None, *, init: str = "pretrained", blocks: int = 1
+    ) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.blocks = name, check_count("blocks", blocks, 1)
         self.vit = ViT(name, weights, init=init)
-        last = self.vit.model.blocks[-1]
+        if blocks > self.vit.depth:
+            raise ValueError(f"'blocks' must be at most the {self.vit.depth} of {name!r}, got {blocks}")
+        self.keys = nn.ModuleList(_Keys(block) for block in self.vit.model.blocks[-blocks:])
         self.vit.model.blocks = self.vit.model.blocks[:-1]
-        self.norm, self.key = last.norm1, _key_layer(last.attn.qkv)
-        self.key_norm = getattr(last.attn, "k_norm", nn.Identity())  # EvaAttention of timm < 1.0.16 has none
-        self.num_heads = int(last.attn.num_heads)
-        self.channels, self.patch_size = self.vit.key_channels, self.vit.patch_size
+        self.channels, self.patch_size = blocks * self.vit.key_channels, self.vit.patch_size
         self.eval()
 
     @property
@@ -72,10 +77,11 @@ class TokenEncoder(nn.Module):
             TypeError, ValueError: see :meth:`~segmentation.models.vit.ViT.normalised`.
         """
         tokens, rotary = self.vit.embed(self.vit.normalised(pixels))
+        inputs = [tokens]  # of the blocks
         for index in range(self.vit.depth):
-            tokens = self.vit.through_block(index, tokens, rotary)
-        key = self.key(self.norm(self.vit.patches(tokens)))
-        return self.key_norm(key.unflatten(2, (self.num_heads, -1))).flatten(2)
+            inputs.append(self.vit.through_block(index, inputs[-1], rotary))
+        last = zip(self.keys, inputs[-self.blocks :], strict=True)
+        return torch.cat([keys(self.vit.patches(tokens)) for keys, tokens in last], 2)
 
     def encode_photos(self, photos: Sequence[Tensor]) -> list[Tensor]:
         """Computes the keys ``[tokens, channels]`` of photos ``[3, height, width]`` of any sizes, in their order.
@@ -93,9 +99,17 @@ class TokenEncoder(nn.Module):
         return [keys[index] for index in range(len(photos))]
 
 
-def _key_layer(qkv: nn.Linear) -> nn.Linear:
-    """Copies the key part of a fused query, key and value projection into a layer of its own."""
-    weight, bias = key_projection(qkv)
-    key = nn.Linear(qkv.in_features, weight.size(0), bias=bias is not None)
-    key.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
-    return key
+class _Keys(nn.Module):
+    """The part of a block that makes keys: norm, key projection and, if there is one, key norm."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        weight, bias = key_projection(block.attn.qkv)
+        self.norm, self.num_heads = block.norm1, int(block.attn.num_heads)
+        self.key = nn.Linear(weight.size(1), weight.size(0), bias=bias is not None)
+        self.key.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
+        self.key_norm = getattr(block.attn, "k_norm", nn.Identity())  # EvaAttention of timm < 1.0.16 has none
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Computes the keys from the input of the block."""
+        return self.key_norm(self.key(self.norm(tokens)).unflatten(2, (self.num_heads, -1))).flatten(2)

@@ -68,7 +68,7 @@ class PseudoMasker:
             if weights is not None:
                 raise ValueError("'weights' must be None with an encoder that is made already, got a file")
         else:
-            encoder = TokenEncoder(encoder, weights)
+            encoder = TokenEncoder(encoder, weights, blocks=self.settings.blocks)
         if self.settings.size < encoder.patch_size:
             raise ValueError(f"'size' must be at least the patch of {encoder.patch_size}, got {self.settings.size}")
         self.encoder = encoder.to(self.device, self.dtype).eval()
@@ -98,14 +98,24 @@ class PseudoMasker:
 
     @torch.inference_mode()
     def encode(self, photos: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
-        """Does the first half of a call: makes the keys of each photo, ``[rows * columns, channels]``."""
+        """Does the first half of a call: makes the keys of each photo, ``[rows * columns, channels]``.
+
+        The keys of several blocks, and of the mirrored photo turned back, stand side by side.
+        """
         patch = self.encoder.patch_size
         with self.costs.stage("encode"):
             pixels = [
                 resize_photo(photo, rows * patch, columns * patch).to(self.device, self.dtype)
                 for photo, (rows, columns) in zip(photos, self._grids(photos), strict=True)
             ]
-            return self.encoder.encode_photos(pixels)
+            keys = self.encoder.encode_photos(pixels)
+            if not self.settings.mirror:
+                return keys
+            mirrored = self.encoder.encode_photos([photo.flip(2) for photo in pixels])
+            return [
+                torch.cat([own, other.unflatten(0, grid).flip(1).flatten(0, 1)], 1)
+                for own, other, grid in zip(keys, mirrored, self._grids(photos), strict=True)
+            ]
 
     @torch.inference_mode()
     def find(self, photos: Sequence[NDArray[np.uint8]], keys: Sequence[Tensor]) -> list[PhotoMasks]:
@@ -113,7 +123,8 @@ class PseudoMasker:
         if not photos:
             return []
         with self.costs.stage("pool"):
-            grouped = group_tokens(keys, self._grids(photos), self.settings)
+            parts = self.encoder.blocks * (2 if self.settings.mirror else 1)
+            grouped = group_tokens(keys, self._grids(photos), self.settings, parts=parts)
         with self.costs.stage("score"):
             return [self._photo_masks(photo, tokens) for photo, tokens in zip(photos, grouped, strict=True)]
 

@@ -33,6 +33,8 @@ def group_tokens(
     grids: Sequence[Grid],
     settings: MaskSettings,
     values: Float[Tensor, "batch tokens values"] | None = None,
+    *,
+    parts: int = 1,
 ) -> list[GroupedTokens]:
     """Pools the keys of a batch of photos in one call, and cuts the hierarchy into the candidates of each photo.
 
@@ -41,6 +43,7 @@ def group_tokens(
         grids: rows and columns of the tokens of each photo.
         settings: settings of the pooling.
         values: what the features of segments are averaged from; ``None`` for the keys themselves.
+        parts: number of token sets that stand side by side in the keys, each as wide as the others; all count alike.
 
     Example:
         >>> from segmentation.config import load_preset
@@ -53,12 +56,15 @@ def group_tokens(
     sizes = [rows * columns for rows, columns in grids]
     layout = Layout.of(torch.repeat_interleave(torch.tensor(sizes, device=x.device)), len(grids))
     edges = _grid_edges(grids, settings.connectivity, x.device)
-    tokens = unit_tokens(x, layout, settings.center)
+    units = [unit_tokens(part, layout, settings.center) for part in x.chunk(parts, 1)]
+    tokens = units[0] if parts == 1 else torch.cat(units, 1) / parts**0.5
     flat_values = None if values is None else values.flatten(0, 1)
     if settings.linkage == "balanced":
         by_kind = merge_candidates(x, tokens, edges, layout, grids, settings, flat_values)
     else:
-        by_kind = _single_linkage_candidates(x, edges, layout, grids, settings, flat_values)
+        # side by side they are centred already
+        x, center = (x, settings.center) if parts == 1 else (tokens, "none")
+        by_kind = _single_linkage_candidates(x, edges, layout, grids, settings, flat_values, center)
     return [
         GroupedTokens(photo_tokens, {kind: candidates[photo] for kind, candidates in by_kind.items()})
         for photo, photo_tokens in enumerate(tokens.split(sizes))
@@ -72,6 +78,7 @@ def _single_linkage_candidates(
     grids: Sequence[Grid],
     settings: MaskSettings,
     values: Tensor | None,
+    center: str,
 ) -> dict[str, list[Candidates]]:
     pool = OnlineAgglomerativePooling(
         settings.thresholds,
@@ -80,7 +87,7 @@ def _single_linkage_candidates(
         settings.min_area,
         settings.semantic,
         features=settings.features,
-        center=settings.center,
+        center=center,
         ratios=settings.ratios,
         repeat=settings.repeat,
         inclusive=settings.inclusive,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,6 +22,7 @@ class Cues(NamedTuple):
         contrast: cohesion minus its tokens' mean similarity to the ring of tokens around it, in [-1, 2]; 0 where
             nothing is around it.
         border_sides: number of the photo's four sides that it touches.
+        uncommonness: one minus the cosine of its mean token and the mean of all tokens, in [0, 2].
         border_likeness: its tokens' mean similarity to the tokens along the photo's border, in [-1, 1].
         crispness: mean distance of the filtered mask from 0.5 inside its mask, times 2, in [0, 1]: high where its edge
             lies on an edge of the photo.
@@ -31,6 +33,7 @@ class Cues(NamedTuple):
     cohesion: Tensor
     contrast: Tensor
     border_sides: Tensor
+    uncommonness: Tensor
     border_likeness: Tensor
     crispness: Tensor
     survival: Tensor
@@ -62,6 +65,7 @@ def segment_cues(
         cohesion=cohesion,
         contrast=torch.where(ring.flatten(1).any(1), contrast, 0.0),
         border_sides=sides.sum(0).float(),
+        uncommonness=1 - F.cosine_similarity(inside, tokens.mean(0, keepdim=True)),
         border_likeness=inside @ tokens[border.flatten()].mean(0),
         crispness=2 * decided,
         survival=levels.float().mean(1),
@@ -71,16 +75,16 @@ def segment_cues(
 class SegmentScore:
     r"""Scores the segments of a whole data set by what can be seen of them without labels.
 
-    .. math:: \big(\tfrac{1}{2} contrast \cdot area^a \cdot (1 - \tfrac{sides}{4})^w \cdot cohesion \cdot
-        crispness^c \cdot (\tfrac{1 - likeness}{2})^u\big)^{1/6}
+    .. math:: \big((\tfrac{1}{2} contrast)^k \cdot area^a \cdot (1 - \tfrac{sides}{4})^w \cdot cohesion^h \cdot
+        crispness^c \cdot (\tfrac{1 - likeness}{2})^u \cdot (\tfrac{1}{2} uncommonness)^m\big)^{1/6}
 
-    A thing differs from what surrounds it, is alike inside, is not tiny, is not cut by the photo's border, does not
-    look like the border (which is mostly background), and has edges where the photo has some. How many levels a segment
-    survives was tried and brought nothing. The root changes no ranking. The default powers were chosen on COCO train
-    photos; nothing is fitted when they are used.
+    A thing differs from what surrounds it, is alike inside, is not tiny, is not cut by the photo's border, looks like
+    neither the border (which is mostly background) nor the photo as a whole, and has edges where the photo has some.
+    How many levels a segment survives was tried and brought nothing. The root changes no ranking. The powers were
+    chosen on COCO train photos; nothing is fitted when they are used.
 
     Args:
-        powers: the exponents a, w, c and u; ``None`` for the defaults.
+        powers: the exponents k, a, w, h, c, u and m; ``None`` for the defaults.
     """
 
     def __init__(self, powers: ScoreSettings | None = None) -> None:
@@ -89,8 +93,10 @@ class SegmentScore:
     def __call__(self, cues: Cues) -> Tensor:
         """Scores each segment, ``[S]``, in (0, 1]."""
         powers = self.powers
-        contrast = (cues.contrast / 2).clamp(0, 1)
+        contrast = (cues.contrast / 2).clamp(0, 1) ** powers.contrast
         inside = (1 - cues.border_sides / 4) ** powers.whole
+        cohesion = cues.cohesion.clamp(min=0) ** powers.cohesion
         unlike = ((1 - cues.border_likeness) / 2).clamp(0, 1) ** powers.unlike
-        seen = contrast * cues.area**powers.area * inside * cues.cohesion * cues.crispness**powers.crispness * unlike
-        return seen.clamp(_LEAST, 1) ** (1 / 6)
+        uncommon = (cues.uncommonness / 2).clamp(0, 1) ** powers.uncommon
+        seen = contrast * cues.area**powers.area * inside * cohesion * cues.crispness**powers.crispness
+        return (seen * unlike * uncommon).clamp(_LEAST, 1) ** (1 / 6)

@@ -120,14 +120,34 @@ def _choose(
         max_share=settings.max_share,
         max_masks=max_masks,
     )
+    selection, chosen_scores = _rank_apart(selection, scores[selection.index], fine > 0.5, settings.score.apart)
     index = selection.index
     return ScoredMasks(
         selection,
-        scores[index],
+        chosen_scores,
         soft.index_select(0, index),
         fine.index_select(0, index),
         candidates.features.index_select(0, index),
     )
+
+
+def _rank_apart(
+    selection: Selection, scores: Tensor, masks: Bool[Tensor, "candidates height width"], power: float
+) -> tuple[Selection, Tensor]:
+    """Lowers the scores of chosen segments by their largest IoU with a better one, and sorts them again.
+
+    A score is multiplied by :math:`(1 - IoU)^{o/6}`: what mostly repeats a better mask comes after what is new.
+    """
+    if power == 0 or not scores.numel():
+        return selection, scores
+    flat = masks[selection.index].flatten(1).float()
+    common, area = flat @ flat.T, flat.sum(1)
+    overlap = (common / (area + area.unsqueeze(1) - common)).tril(-1).amax(1)
+    scores, order = (scores * (1 - overlap) ** (power / 6)).sort(descending=True, stable=True)
+    position = torch.empty_like(order).index_copy_(0, order, torch.arange(order.numel(), device=order.device))
+    parent = selection.parent[order]
+    parent = torch.where(parent >= 0, position[parent], parent)
+    return Selection(selection.index[order], selection.levels[order], parent), scores
 
 
 def select_segments(

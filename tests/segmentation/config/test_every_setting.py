@@ -178,7 +178,20 @@ def test_every_setting_is_described(kind: type) -> None:
         (lambda: load_training("scenes", ["encoder={}"]), "'encoder.name' is missing"),
         (lambda: load_training("scenes", ["encoder={}", "encoder.nmae=x"]), "'encoder.nmae' is no setting"),
         (lambda: WindowSettings(0.5, 2), "'views.window.flip' must be in [0, 1], got 2"),
-        (lambda: replace(load_preset(), thresholds=(0.5, 0.5)), "'thresholds' must fall from level to level"),
+        (lambda: load_preset(thresholds=(0.5, 0.5)), "'thresholds' must fall from level to level"),
+        (lambda: load_preset(ratios=(0.1, 0.5)), "'ratios' must fall from level to level"),
+        (
+            lambda: replace(load_preset(), thresholds=(0.5,)),
+            "one of 'thresholds' and 'ratios' must be given, got [0.5] a",
+        ),
+        (
+            lambda: replace(load_preset(), ratios=None),
+            "one of 'thresholds' and 'ratios' must be given, got None and None",
+        ),
+        (
+            lambda: load_preset(features="vote"),
+            "'linkage' must be 'single' with a feature_weight below 1 or features by",
+        ),
         (
             lambda: RunSettings(photos=("a",), sampling=(1, 2)),
             "'run.sampling' must have one weight for each of the 1 fold",
@@ -208,7 +221,9 @@ def test_what_is_welcome_beside_the_declared_types() -> None:
     assert type(settings.weight_decay) is float
     losses = LossSettings(kinds=["semantic"], teacher_temperature=[1, 2])  # type: ignore[arg-type]
     assert (losses.kinds, losses.teacher_temperature) == (("semantic",), (1.0, 2.0))
-    assert load_preset(score={"area": 2}).score == ScoreSettings(area=2) == load_preset(score=ScoreSettings(2)).score
+    by_name, whole = load_preset("paper", score={"area": 2}), load_preset("paper", score=ScoreSettings(2))
+    assert by_name.score == ScoreSettings(area=2) == whole.score
+    assert load_preset("photos", score={"area": 2}).score == replace(load_preset().score, area=2.0)
 
 
 def test_settings_are_dataclasses_that_cannot_change() -> None:

@@ -105,7 +105,7 @@ def test_photos_of_one_size_are_one_batch_on_other_devices() -> None:
 
 def test_random_weights_differ_and_are_asked_for() -> None:
     one, other = (TokenEncoder("test_vit", init="random") for _ in range(2))
-    assert not torch.equal(one.key.weight, other.key.weight)
+    assert not torch.equal(one.keys[0].key.weight, other.keys[0].key.weight)
     with pytest.raises(ValueError, match="'init' must be one of 'pretrained', 'random', got 'none'"):
         TokenEncoder("test_vit", init="none")
     with pytest.raises(ValueError, match="'weights' and init='random' exclude each other"):

@@ -52,7 +52,7 @@ def photos() -> list[Pixels]:
 
 
 def check_same(found: PhotoMasks, expected: PhotoMasks) -> None:
-    assert (found.height, found.width, found.thresholds) == (expected.height, expected.width, expected.thresholds)
+    assert (found.height, found.width, found.levels) == (expected.height, expected.width, expected.levels)
     assert found.labels.keys() == expected.labels.keys()
     for kind, labels in expected.labels.items():
         np.testing.assert_array_equal(found.labels[kind], labels)
@@ -66,11 +66,11 @@ def check(found: PhotoMasks, photo: Pixels, settings: MaskSettings) -> None:
     """What holds for the masks of any photo."""
     height, width = photo.shape[:2]
     assert (found.height, found.width) == (height, width)
-    assert found.thresholds == settings.thresholds
+    assert found.levels == settings.levels
     assert list(found.labels) == (["instance", "semantic"] if settings.semantic else ["instance"])
     grid = token_grid(height, width, settings.size, 16)
     for labels in found.labels.values():
-        assert labels.shape == (len(settings.thresholds), *grid)
+        assert labels.shape == (len(settings.levels), *grid)
         assert labels.dtype == np.int32
         for level in labels:
             assert np.unique(level).tolist() == list(range(level.max() + 1))
@@ -177,7 +177,9 @@ def test_blank_photos(masker: PseudoMasker, value: int) -> None:
         {"min_area": 1},
         {"min_area": 10_000},
         {"thresholds": [0.5]},
-        {"features": "vote", "center": "none"},
+        {"thresholds": [0.5], "features": "vote", "center": "none"},
+        {"ratios": [0.4, 0.1], "linkage": "single"},
+        {"mirror": False},
     ],
     ids=str,
 )
@@ -310,8 +312,9 @@ def test_presets() -> None:
     assert preset_names() == names
     for name in preset_names():
         settings = load_preset(name)
-        assert isinstance(settings.thresholds, tuple)
-        assert list(settings.thresholds) == sorted(settings.thresholds, reverse=True)
+        assert (settings.thresholds is None) != (settings.ratios is None)
+        assert isinstance(settings.levels, tuple)
+        assert list(settings.levels) == sorted(settings.levels, reverse=True)
         assert load_preset(name, max_masks=7) == replace(settings, max_masks=7)
     assert load_preset() == load_preset("photos")
     with pytest.raises(ValueError, match=r"'preset' must be one of 'paper', 'paper-coco', .* got 'fast'"):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from segmentation.config.masks import ScoreSettings
 from segmentation.segments.score import Cues, SegmentScore, segment_cues
 from tests.segmentation.segments.samples import random_masks, unit_tokens
 from tests.segmentation.segments.test_soft_masks import ring_of
@@ -22,6 +23,9 @@ def literal(mask: Tensor, levels: Tensor, tokens: Tensor, filtered: Tensor) -> d
         pairs = [float(grid[one] @ grid[other]) for one in ours for other in others]
         return sum(pairs) / len(pairs)
 
+    def cosine(one: Tensor, other: Tensor) -> float:
+        return float(one @ other / (one.norm() * other.norm()))
+
     kept = [float(value) - 0.5 for value in filtered.flatten() if value > 0.5]
     cohesion = likeness(inside, inside)
     return {
@@ -36,6 +40,7 @@ def literal(mask: Tensor, levels: Tensor, tokens: Tensor, filtered: Tensor) -> d
                 any(x == columns - 1 for _, x in inside),
             ]
         ),
+        "uncommonness": 1 - cosine(grid[mask].mean(0), grid.flatten(0, 1).mean(0)),
         "border_likeness": likeness(inside, border),
         "crispness": 2 * sum(min(value, 0.5) for value in kept) / len(kept) if kept else 0.0,
         "survival": sum(map(float, levels)) / len(levels),
@@ -64,6 +69,7 @@ def random_cues(count: int) -> Cues:
         cohesion=torch.rand(count),
         contrast=3 * torch.rand(count) - 1,
         border_sides=torch.randint(5, (count,)).float(),
+        uncommonness=2 * torch.rand(count),
         border_likeness=2 * torch.rand(count) - 1,
         crispness=torch.rand(count),
         survival=torch.rand(count),
@@ -71,11 +77,13 @@ def random_cues(count: int) -> Cues:
 
 
 def test_scores_are_in_zero_to_one() -> None:
-    extreme = itertools.product((1e-9, 1.0), (0.0, 1.0), (-1.0, 2.0), (0.0, 4.0), (-1.0, 1.0), (0.0, 1.0), (0.1, 1.0))
+    extreme = itertools.product(
+        (1e-9, 1.0), (0.0, 1.0), (-1.0, 2.0), (0.0, 4.0), (0.0, 2.0), (-1.0, 1.0), (0.0, 1.0), (0.1, 1.0)
+    )
     for cues in (random_cues(500), Cues(*torch.tensor(list(extreme)).T)):
         score = SegmentScore()(cues)
         assert ((score > 0) & (score <= 1)).all()
-    best = SegmentScore()(Cues(*torch.tensor([1.0, 1.0, 2.0, 0.0, -1.0, 1.0, 1.0])[:, None]))
+    best = SegmentScore()(Cues(*torch.tensor([1.0, 1.0, 2.0, 0.0, 2.0, -1.0, 1.0, 1.0])[:, None]))
     assert best.item() == 1
 
 
@@ -87,15 +95,17 @@ def test_scores_are_in_zero_to_one() -> None:
         ("contrast", 0.05),
         ("border_sides", -1),
         ("border_likeness", -0.05),
+        ("uncommonness", 0.05),
         ("crispness", 0.05),
     ],
 )
 def test_scores_rise_with_what_makes_a_thing(name: str, step: float) -> None:
     cues = random_cues(500)
-    before = SegmentScore()(cues)
+    score = SegmentScore(ScoreSettings(uncommon=2))
+    before = score(cues)
     better = cues._replace(**{name: getattr(cues, name) + step})
     if name == "border_sides":
         better = better._replace(border_sides=better.border_sides.clamp(min=0))
-    after = SegmentScore()(better)
+    after = score(better)
     assert (after >= before - 1e-6).all()
     assert (after > before + 1e-6).float().mean() > 0.3  # less where another cue is zero, or there is nothing to gain

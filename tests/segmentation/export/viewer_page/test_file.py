@@ -123,7 +123,7 @@ def changed(**changes: Any) -> dict[str, Any]:
     [
         (lambda: [], TypeError, "'dataset' must be the dict of instances.json, got list"),
         (lambda: {"info": {}, "images": []}, ValueError, "'dataset' must have a dict|list 'annotations', got NoneType"),
-        (lambda: {"info": {}, "images": [], "annotations": []}, ValueError, "list of thresholds in its info"),
+        (lambda: {"info": {}, "images": [], "annotations": []}, ValueError, "list of thresholds or ratios in its info"),
         (lambda: dataset([{"id": 1}], []), ValueError, "image 0 of 'dataset' must have file_name, width, height"),
         (lambda: dataset([], [3]), ValueError, "annotation 0 of 'dataset' must be a dict, got int"),  # type: ignore[list-item]
         (lambda: changed(kind="thing"), ValueError, "annotation 10 must have a kind of"),
