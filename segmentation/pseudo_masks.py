@@ -23,11 +23,25 @@ def _numbers(_context: click.Context, parameter: click.Parameter, text: str | No
 @click.option("--preset", type=click.Choice(preset_names()), default="photos", help="Settings to start from.")
 @click.option("--encoder", default="vit_base_patch8_224.dino", help="Vision transformer, by timm's name.")
 @click.option("--weights", type=FILE, help="File of its weights.  [default: those of timm's hub]")
-@click.option("--thresholds", callback=_numbers, help="Thresholds of the levels, such as 0.8,0.7,0.6,0.5,0.4.")
+@click.option(
+    "--ratios", callback=_numbers, help="Levels by the share of a photo's tokens that they leave, such as 0.3,0.1,0.03."
+)
+@click.option("--thresholds", callback=_numbers, help="Levels by thresholds instead, such as 0.8,0.7,0.6,0.5,0.4.")
+@click.option(
+    "--linkage",
+    type=click.Choice(["balanced", "single"]),
+    help="Merge the most alike neighbours first, small ones before large ones (balanced), or all that edges above a "
+    "threshold connect (single).  [default: the preset's; single with --thresholds]",
+)
+@click.option("--blocks", type=click.IntRange(1), help="Last blocks of the transformer whose keys are taken.")
+@click.option(
+    "--mirror/--no-mirror", default=None, help="Encode the mirrored photo too: better masks, twice the encoder's time."
+)
 @click.option(
     "--center", type=click.Choice(["graph", "none"]), help="Subtract each photo's mean token (graph), or not."
 )
 @click.option("--min-area", type=click.IntRange(1), help="Smallest segment, in tokens.")
+@click.option("--max-masks", type=click.IntRange(1), help="Most masks of a kind in a photo.")
 @click.option(
     "--semantic/--no-semantic", default=None, help="Make semantic masks too: what looks alike, wherever it is."
 )

@@ -143,7 +143,7 @@ def _rank_apart(
     flat = masks[selection.index].flatten(1).float()
     common, area = flat @ flat.T, flat.sum(1)
     overlap = (common / (area + area.unsqueeze(1) - common)).tril(-1).amax(1)
-    scores, order = (scores * (1 - overlap) ** (power / 6)).sort(descending=True, stable=True)
+    scores, order = (scores * (1 - overlap).clamp(min=1e-3) ** (power / 6)).sort(descending=True, stable=True)
     position = torch.empty_like(order).index_copy_(0, order, torch.arange(order.numel(), device=order.device))
     parent = selection.parent[order]
     parent = torch.where(parent >= 0, position[parent], parent)

@@ -82,7 +82,7 @@ def check(found: PhotoMasks, photo: Pixels, settings: MaskSettings) -> None:
     for segment in found.segments:
         assert 0 < segment.score <= 1
         assert segment.levels == tuple(sorted(set(segment.levels))) != ()
-        assert set(segment.levels) <= set(range(len(settings.thresholds)))
+        assert set(segment.levels) <= set(range(len(settings.levels)))
         assert segment.rle["size"] == [height, width]
         mask = segment.mask
         assert segment.area == mask.sum() > 0
@@ -213,19 +213,20 @@ def test_real_photos(shared: Path) -> None:
         assert found.of_kind("semantic")
         shares += inside_parents(found)
     assert len(shares) > 10
-    assert min(shares) > 0.5
+    assert np.mean(np.array(shares) > 0.5) > 0.98  # chosen on a coarser grid than that of the photo
     assert np.mean(shares) > 0.95
-    finest, coarsest = (len(together[0].at_level(level)) for level in (0, len(settings.thresholds) - 1))
+    finest, coarsest = (len(together[0].at_level(level)) for level in (0, len(settings.levels) - 1))
     assert finest > coarsest
-    # nearly disjoint at a level: a segment also stands for near-duplicates at levels where it is too large itself
+    # nearly disjoint at a level: a segment also stands for near-duplicates at levels where it is too large itself, and
+    # one that lives between two levels is listed at the coarser one
     doubled = [
         float((np.sum([segment.mask for segment in found.at_level(level)], axis=0) > 1).mean())
         for found in together
-        for level in range(len(settings.thresholds))
+        for level in range(len(settings.levels))
         if found.at_level(level)
     ]
-    assert np.mean(doubled) < 0.06
-    assert max(doubled) < 0.25
+    assert np.mean(doubled) < 0.08
+    assert max(doubled) < 0.35
     assert set(masker.costs.seconds) == {"decode", "encode", "pool", "score"}
 
 
@@ -319,5 +320,5 @@ def test_presets() -> None:
     assert load_preset() == load_preset("photos")
     with pytest.raises(ValueError, match=r"'preset' must be one of 'paper', 'paper-coco', .* got 'fast'"):
         load_preset("fast")
-    with pytest.raises(ValueError, match=r"'changes' must be settings \(center, .*\), got sizes, speed"):
+    with pytest.raises(ValueError, match=r"'changes' must be settings \(blocks, .*\), got sizes, speed"):
         load_preset(sizes=3, speed=2)
