@@ -41,7 +41,6 @@ def _numbers(_context: click.Context, parameter: click.Parameter, text: str | No
     "--center", type=click.Choice(["graph", "none"]), help="Subtract each photo's mean token (graph), or not."
 )
 @click.option("--min-area", type=click.IntRange(1), help="Smallest segment, in tokens.")
-@click.option("--max-masks", type=click.IntRange(1), help="Most masks of a kind in a photo.")
 @click.option(
     "--semantic/--no-semantic", default=None, help="Make semantic masks too: what looks alike, wherever it is."
 )

@@ -17,7 +17,9 @@ from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks, soft
 from segmentation.segments.score import Cues, SegmentScore, segment_cues
 from segmentation.segments.segment import Segment, encode_masks
 
-CELL = 4  # pixels per token at which candidates are compared
+CELL = 4  # pixels per token at which candidates are filtered
+_COMPARED = 2  # every so manyth of these pixels, along both sides, says how much two candidates overlap
+_MOST_CANDIDATES = 1000  # of a photo and kind that are filtered
 
 
 def pixels_per_token(tokens: str) -> int:
@@ -107,20 +109,22 @@ def _choose(
         empty = tokens.new_zeros(0)
         soft, fine = empty.view(0, rows, columns), empty.view(0, *size)
         return ScoredMasks(Selection(none, candidates.levels, none), empty, soft, fine, candidates.features)
+    candidates = _most_promising(candidates, tokens, score)
     soft = soft_masks(candidates.masks, tokens)
     filtered = filter_by_photo(soft, F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0])
     scores = score(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
     fine = filtered if settings.refine else F.interpolate(soft[None], size, mode="bilinear")[0]
+    compared = fine[:, ::_COMPARED, ::_COMPARED] > 0.5
     selection = select_segments(
         scores,
-        fine > 0.5,
+        compared,
         candidates.levels,
         candidates.parent,
         max_overlap=settings.max_overlap,
         max_share=settings.max_share,
         max_masks=max_masks,
     )
-    selection, chosen_scores = _rank_apart(selection, scores[selection.index], fine > 0.5, settings.score.apart)
+    selection, chosen_scores = _rank_apart(selection, scores[selection.index], compared, settings.score.apart)
     index = selection.index
     return ScoredMasks(
         selection,
@@ -128,6 +132,28 @@ def _choose(
         soft.index_select(0, index),
         fine.index_select(0, index),
         candidates.features.index_select(0, index),
+    )
+
+
+def _most_promising(candidates: Candidates, tokens: Tensor, score: Callable[[Cues], Tensor]) -> Candidates:
+    """Keeps the best candidates of large photos, by what the tokens say, as if all edges were crisp."""
+    if len(candidates.masks) <= _MOST_CANDIDATES:
+        return candidates
+    crisp = torch.ones(len(candidates.masks), 1, 1, device=tokens.device)
+    scores = score(segment_cues(candidates.masks, candidates.levels, tokens, crisp))
+    kept = scores.topk(_MOST_CANDIDATES).indices.sort().values
+    position = torch.full_like(candidates.parent, -1)
+    position.index_copy_(0, kept, torch.arange(kept.numel(), device=kept.device))
+    parent = candidates.parent
+    above = parent[kept]
+    while bool(((above >= 0) & (position[above] < 0)).any()):  # a parent that is not kept: its own parent
+        above = torch.where((above >= 0) & (position[above] < 0), parent[above], above)
+    return Candidates(
+        candidates.masks[kept],
+        candidates.levels[kept],
+        torch.where(above >= 0, position[above], above),
+        candidates.features[kept],
+        candidates.labels,
     )
 
 
