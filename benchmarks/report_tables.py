@@ -97,6 +97,40 @@ OVERFIT = Table(
     ],
 )
 
+LEVELS: Sequence[Table | Pivot] = [
+    Table(
+        lambda row: row["table"] == "forest",
+        [
+            Column("graph", lambda row: f"{row['case']}, {row['nodes']:,} nodes, {row['edges']:,} edges"),
+            Column("SciPy's `minimum_spanning_tree`, ms", number("scipy_ms")),
+            Column("`connected_components`, ms", number("components_ms")),
+            Column("`maximum_spanning_forest`, ms", number("ours_ms")),
+            Column("/ SciPy", number("scipy_ratio", 3, "x")),
+            Column("/ components", number("components_ratio", 3, "x")),
+        ],
+    ),
+    Table(
+        lambda row: row["table"] == "cloud",
+        [
+            Column("share to keep", number("ratio")),
+            Column("`AgglomerativePool`", text("layer")),
+            Column("left", text("left")),
+            Column("largest supernode", text("largest")),
+            Column("single nodes", text("singles")),
+            Column("variance of features lost", percent("features_lost")),
+            Column("of positions", percent("positions_lost")),
+            Column("ms", number("ms")),
+        ],
+    ),
+    Pivot(
+        lambda row: row["table"] == "kept",
+        "data set, share to keep",
+        lambda row: f"{row['dataset']}, {row['ratio']:g}",
+        text("layer"),
+        percent("kept"),
+    ),
+]
+
 TABLES: dict[str, Sequence[Table | Pivot]] = {
     "components": [
         Table(
@@ -113,6 +147,7 @@ TABLES: dict[str, Sequence[Table | Pivot]] = {
             ],
         )
     ],
+    "levels": LEVELS,
     "oap_cost": [OAP],
     "evaluation_cost": EVALUATION_COST,
     "overfit": [OVERFIT],

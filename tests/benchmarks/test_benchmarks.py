@@ -14,6 +14,7 @@ from benchmarks.components import components
 from benchmarks.evaluation_cost import evaluation_cost
 from benchmarks.isolate import Failed, in_fresh_process, memory_limit, time_limit
 from benchmarks.layers import LAYERS
+from benchmarks.levels import CLOUD_LAYERS, RATIOS, levels, share_lost
 from benchmarks.memory import peak_extra_bytes
 from benchmarks.oap_cost import oap_cost
 from benchmarks.overfit import overfit, reached
@@ -46,6 +47,28 @@ def run(command: click.Command, folder: Path, *arguments: str) -> dict[str, Any]
 
 def positive(row: dict[str, Any], *keys: str) -> bool:
     return all(np.isfinite(row[key]) and row[key] > 0 for key in keys)
+
+
+def test_levels(tmp_path: Path, shared: Path) -> None:
+    rows = run(levels, tmp_path, "--root", str(shared / "data" / "tu"))["rows"]
+    by_table = {table: [row for row in rows if row["table"] == table] for table in ("forest", "cloud", "kept")}
+    assert all(positive(row, "ours_ms", "scipy_ms", "components_ms", "scipy_ratio") for row in by_table["forest"])
+    assert [(row["ratio"], row["layer"]) for row in by_table["cloud"]] == [
+        (ratio, layer) for ratio in RATIOS for layer in CLOUD_LAYERS
+    ]
+    for row in by_table["cloud"]:
+        assert row["left"] == 300 * row["ratio"] or "max_area" in row["layer"]
+        assert 0 <= row["features_lost"] < 1
+    assert all(abs(row["kept"] - row["ratio"]) < 0.04 for row in by_table["kept"])
+
+
+def test_share_of_variance_lost() -> None:
+    x, cluster = torch.randn(50, 3, dtype=torch.double), torch.arange(50) % 7
+    within = sum(
+        float(x[cluster == label].var(0, correction=0).sum()) * int((cluster == label).sum()) for label in range(7)
+    )
+    assert share_lost(x, cluster) == pytest.approx(within / (50 * float(x.var(0, correction=0).sum())))
+    assert share_lost(x, torch.arange(50)) == 0
 
 
 def test_components(tmp_path: Path) -> None:
