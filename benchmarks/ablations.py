@@ -18,7 +18,6 @@ from benchmarks.pseudo_mask_quality import constant, contrast_and_size
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from graphpool import OnlineAgglomerativePooling, grid_graph
-from segmentation import load_preset
 from segmentation.segments.score import Cues, SegmentScore
 
 _WAYS: dict[str, dict[str, Any]] = {
@@ -48,7 +47,7 @@ def draw(photos: Photos, run: Run) -> None:
     if run.plot_file is None:
         return
     first = replace(photos, names=photos.names[:1], arrays=photos.arrays[:1], keys={})
-    [keys], _ = first.encoded(replace(load_preset("photos"), size=_SIZE))
+    [keys] = first.last_keys(_SIZE)
     [grid] = first.grids(_SIZE)
     tokens = unit_keys(keys, "graph")
     with drawn_to(run.plot_file, len(FIVE), (10, 6.5), len(_WAYS)) as panels:
@@ -119,7 +118,7 @@ GROUPS = tuple(dict.fromkeys(choice.group for choice in CHOICES))
 
 def mask_row(choice: Choice, photos: Photos, truth: Path) -> Row:
     """Scores the masks that a choice gives for all photos."""
-    keys, _ = photos.encoded(replace(load_preset("photos"), size=choice.size))
+    keys = photos.last_keys(choice.size)
     find = oap(choice.thresholds, **choice.pool)
     annotations = []
     for own, grid, array in zip(keys, photos.grids(choice.size), photos.arrays, strict=True):

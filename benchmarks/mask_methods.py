@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import divide_and_conquer, mask_cut, token_cut
-from graphpool import OnlineAgglomerativePooling, grid_graph
+from graphpool import OnlineAgglomerativePooling, agglomerate, grid_graph
 from graphpool.affinity_state import unit_tokens
 from graphpool.batch_layout import Layout
 
@@ -50,7 +50,22 @@ def oap(thresholds: tuple[float, ...], semantic: bool = False, **changes: Any) -
     return find
 
 
+def merged(linkage: str) -> Find:
+    """Returns the merging of the most alike neighbours, as a call that finds every group of five tokens or more."""
+
+    def find(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        tree = agglomerate(tokens, grid_graph(*grid), linkage=linkage)
+        order, first = tree.members
+        place = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
+        large = tree.area >= _FEWEST
+        start, area = first[tree.num_nodes :][large].unsqueeze(1), tree.area[large].unsqueeze(1)
+        return ((place >= start) & (place < start + area)).view(-1, *grid)
+
+    return find
+
+
 AUTHORS = "the authors'"
+_FEWEST = 5  # tokens of a segment, as in the paper's settings
 METHODS = (
     Method("TokenCut", f"{AUTHORS}: dense eigh", partial(token_cut, solver="eigh"), quality=True),
     Method("TokenCut", "Lanczos", partial(token_cut, solver="lanczos")),
@@ -65,6 +80,8 @@ METHODS = (
     Method("OAP, 5 levels and semantic", "graphpool", oap(FIVE, semantic=True)),
     Method("OAP, 5 levels, features only", "graphpool", oap(FIVE, **FEATURES_ONLY), quality=True),
     Method("OAP, 9 levels, features only", "graphpool", oap(NINE, **FEATURES_ONLY), quality=True),
+    Method("merges, average linkage", "graphpool", merged("average"), quality=True),
+    Method("merges, balanced linkage", "graphpool", merged("balanced"), quality=True),
 )
 BASELINE = "OAP, 5 levels"
 

@@ -1,7 +1,7 @@
-"""Photos with ground truth, and their keys at every size that is asked for."""
+"""Photos with ground truth, and their keys at every size, of every block, as they are asked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segmentation import MaskSettings, PseudoMasker, TokenEncoder
+from segmentation import MaskSettings, PseudoMasker, TokenEncoder, load_preset
 from segmentation.data.decode import read_photo
 from segmentation.data.model_input import token_grid
 from segmentation.data.photos import find_photos
-from segmentation.evaluation.metrics.instance import evaluate_instances
+from segmentation.evaluation.metrics.instance import InstanceScores, evaluate_instances
+from segmentation.segments.score import Cues
 
 _PATH = click.Path(exists=True, path_type=Path)
 _OPTIONS = (
@@ -35,13 +36,23 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass
 class Photos:
-    """Photos with their keys and the milliseconds per photo that these took, for each size."""
+    """Photos with their keys and the milliseconds per photo that these took, for each way to encode them.
+
+    Attributes:
+        names: file names.
+        arrays: the photos, sRGB.
+        encoder: encoder that gives the keys of its last block.
+        weights: file of its weights.
+        device: where it runs.
+        keys: keys and milliseconds by size, number of blocks, and whether the mirrored photo is encoded too.
+    """
 
     names: list[str]
     arrays: list[np.ndarray]
     encoder: TokenEncoder
+    weights: Path | None
     device: torch.device
-    keys: dict[int, tuple[list[Tensor], float]] = field(default_factory=dict)
+    keys: dict[tuple[int, int, bool], tuple[list[Tensor], float]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -53,15 +64,27 @@ class Photos:
             model = TokenEncoder(encoder, weights)
         except (ValueError, OSError) as error:
             raise click.UsageError(str(error)) from error
-        return cls([file.name for file in files], [read_photo(file.path) for file in files], model, device)
+        return cls([file.name for file in files], [read_photo(file.path) for file in files], model, weights, device)
 
     def encoded(self, settings: MaskSettings) -> tuple[list[Tensor], float]:
-        """Returns the keys at a size, and the milliseconds per photo that they took."""
-        if settings.size not in self.keys:
-            masker = PseudoMasker(self.encoder, settings=settings, device=self.device)
+        """Returns the keys that settings ask for, and the milliseconds per photo that they took."""
+        way = settings.size, settings.blocks, settings.mirror
+        if way not in self.keys:
+            masker = self.masker(settings)
             keys = [masker.encode([photo])[0] for photo in self.arrays]
-            self.keys[settings.size] = keys, 1000 * masker.costs.seconds["encode"] / len(keys)
-        return self.keys[settings.size]
+            self.keys[way] = keys, 1000 * masker.costs.seconds["encode"] / len(keys)
+        return self.keys[way]
+
+    def last_keys(self, size: int) -> list[Tensor]:
+        """Returns the keys of the last block at a size: the tokens that methods are compared on."""
+        return self.encoded(replace(load_preset("photos"), size=size, blocks=1, mirror=False))[0]
+
+    def masker(self, settings: MaskSettings, score: Callable[[Cues], Tensor] | None = None) -> PseudoMasker:
+        """Makes a masker of these settings."""
+        encoder = self.encoder
+        if settings.blocks > 1:
+            encoder = TokenEncoder(encoder.name, self.weights, blocks=settings.blocks)
+        return PseudoMasker(encoder, settings=settings, device=self.device, score=score)
 
     def grids(self, size: int) -> list[tuple[int, int]]:
         """Returns rows and columns of the tokens of each photo."""
@@ -69,17 +92,27 @@ class Photos:
         return [token_grid(array.shape[0], array.shape[1], size, patch) for array in self.arrays]
 
 
-def scored(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> dict[str, Any]:
-    """Returns COCO's class-agnostic scores of the masks of each photo, and the number of masks."""
+def scores_of(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> InstanceScores:
+    """Returns COCO's class-agnostic scores of the masks of each photo, with AR at 300 as well."""
     images = [
         {"id": place, "file_name": name, "width": array.shape[1], "height": array.shape[0]}
         for place, (name, array) in enumerate(zip(photos.names, photos.arrays, strict=True), start=1)
     ]
     flat = [{**each, "image_id": place} for place, own in enumerate(annotations, start=1) for each in own]
     numbered = [{**each, "id": number} for number, each in enumerate(flat, start=1)]
-    scores = evaluate_instances(ground_truth, {"images": images, "annotations": numbered}, class_agnostic=True)
+    return evaluate_instances(
+        ground_truth,
+        {"images": images, "annotations": numbered},
+        class_agnostic=True,
+        max_dets=(300,),
+    )
+
+
+def scored(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> dict[str, Any]:
+    """Returns the scores of the masks of each photo as a row, and the number of masks."""
+    scores = scores_of(annotations, photos, ground_truth)
     return {
-        **{name: scores.mask[name] for name in ("AP", "AP50", "AP75", "AR10", "AR100", "APS", "APM", "APL")},
+        **{name: scores.mask[name] for name in ("AP", "AP50", "AP75", "AR10", "AR100", "AR300", "APS", "APM", "APL")},
         "best_overlap": scores.best_overlap,
-        "masks": len(numbered) / len(images),
+        "masks": sum(map(len, annotations)) / len(annotations),
     }

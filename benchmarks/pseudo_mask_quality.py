@@ -1,7 +1,7 @@
 """Measures what each choice of the pseudo-masker brings, on photos with ground truth."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from torch import Tensor
 from benchmarks.photo_keys import Photos, photo_options, scored
 from benchmarks.record import Record, print_table
 from benchmarks.run import Run, benchmark_options
-from segmentation import PseudoMasker, load_preset
+from segmentation import load_preset
+from segmentation.config.masks import ScoreSettings
 from segmentation.export.coco_files import coco_annotations
 from segmentation.segments.score import Cues, SegmentScore
 
@@ -21,6 +22,7 @@ _COLUMNS = {
     "AP": "AP",
     "AP50": "AP50",
     "AR100": "AR100",
+    "AR300": "AR300",
     "best_overlap": "best overlap",
     "masks": "masks/photo",
     "pool_ms": "pool, ms",
@@ -42,7 +44,7 @@ def contrast_and_size(cues: Cues) -> Tensor:
 
 def with_survival(cues: Cues) -> Tensor:
     """Multiplies the default score with a root of the share of levels that the mask survives."""
-    return SegmentScore()(cues) * cues.survival ** (1 / 12)
+    return SegmentScore(load_preset("photos").score)(cues) * cues.survival ** (1 / 12)
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,38 @@ class Choice:
 
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
-    score: Callable[[Cues], Tensor] = field(default_factory=SegmentScore)
+    score: Callable[[Cues], Tensor] | None = None
 
 
+# the preset as it was: thresholds tuned to the centred keys of the last block, and the score for its candidates
+SEVENTEEN = (0.93, 0.9, 0.87, 0.84, 0.81, 0.78, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3, 0.2, 0.1)
 NINE = tuple(round(0.9 - 0.1 * step, 2) for step in range(9))
-NINETEEN = tuple(round(0.95 - 0.05 * step, 2) for step in range(19))
+LAST: dict[str, Any] = {"blocks": 1, "mirror": False}
+OLD: dict[str, Any] = {**LAST, "thresholds": SEVENTEEN, "score": ScoreSettings()}
+SINGLE: dict[str, Any] = {**LAST, "linkage": "single"}
 CHOICES = (
     Choice("preset photos"),
+    Choice("300 masks", {"max_masks": 300}),
+    Choice("no mirrored photo", {"mirror": False}),
+    Choice("keys of two blocks", {"blocks": 2}),
+    Choice("keys of the last block", {"blocks": 1}),
+    Choice("keys of the last block, no mirrored photo", LAST),
+    Choice("single linkage by thresholds: the preset before", OLD),
+    Choice("single linkage by thresholds, this score", {**OLD, "score": load_preset("photos").score}),
+    Choice("single linkage by shares", SINGLE),
+    Choice("the score before", {"score": ScoreSettings()}),
+    Choice("score: repeated masks are not lowered", {"score": {"apart": 0.0}}),
+    Choice("score: without uncommonness", {"score": {"uncommon": 0.0}}),
     Choice("constant score", score=constant),
     Choice("score: contrast, area, border only", score=contrast_and_size),
     Choice("score: with levels survived", score=with_survival),
     Choice("no refinement", {"refine": False}),
-    Choice("nineteen levels, 0.95 ... 0.05", {"thresholds": NINETEEN}),
-    Choice("nine levels, 0.9 ... 0.1", {"thresholds": NINE}),
-    Choice("five levels, 0.8 ... 0.4", {"thresholds": (0.8, 0.7, 0.6, 0.5, 0.4)}),
-    Choice("features by vote (Eq. 6)", {"features": "vote"}),
-    Choice("feature weight 0.6", {"feature_weight": 0.6}),
-    Choice("feature weight 0.8", {"feature_weight": 0.8}),
+    Choice("single linkage, nine levels, 0.9 ... 0.1", {**OLD, "thresholds": NINE}),
+    Choice("single linkage, five levels, 0.8 ... 0.4", {**OLD, "thresholds": (0.8, 0.7, 0.6, 0.5, 0.4)}),
+    Choice("single linkage, features by vote (Eq. 6)", {**OLD, "features": "vote"}),
+    Choice("single linkage, feature weight 0.6", {**OLD, "feature_weight": 0.6}),
     Choice("diagonal neighbours", {"connectivity": 8}),
+    Choice("smallest segment: 6 tokens", {"min_area": 6}),
     Choice("near-duplicates from IoU 0.5", {"max_overlap": 0.5}),
     Choice("near-duplicates from IoU 0.8", {"max_overlap": 0.8}),
     Choice("size 784", {"size": 784}),
@@ -77,9 +93,9 @@ CHOICES = (
 
 def measure(choice: Choice, photos: Photos, ground_truth: Path, batch_size: int) -> dict[str, Any]:
     """Makes the masks that a choice gives for all photos, and scores them class-agnostically."""
-    settings = replace(load_preset("photos"), semantic=False, **choice.changes)
+    settings = load_preset("photos", semantic=False, **choice.changes)
     keys, encode_ms = photos.encoded(settings)
-    masker = PseudoMasker(photos.encoder, settings=settings, device=photos.device, score=choice.score)
+    masker = photos.masker(settings, choice.score)
     annotations: list[list[dict[str, Any]]] = []
     for start in range(0, len(keys), batch_size):
         part = slice(start, start + batch_size)

@@ -22,7 +22,6 @@ from benchmarks.photo_keys import Photos, photo_options, scored
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from benchmarks.timing import measure, stopwatch
-from segmentation import load_preset
 
 _QUALITY = {
     "method": "method",
@@ -54,7 +53,7 @@ class Tokens(NamedTuple):
 
 def tokens_of(photos: Photos, size: int, center: str) -> list[Tokens]:
     """Returns the tokens of every photo at a size."""
-    keys, _ = photos.encoded(replace(load_preset("photos"), size=size))
+    keys = photos.last_keys(size)
     return [Tokens(unit_keys(own, center), grid) for own, grid in zip(keys, photos.grids(size), strict=True)]
 
 

@@ -53,6 +53,16 @@ def percent(key: str) -> Callable[[Row], str]:
     return lambda row: "–" if row.get(key) is None else f"{100 * row[key]:.1f} %"
 
 
+def interval(key: str) -> Callable[[Row], str]:
+    """Shows the difference ``row[key]`` and its interval, given as the three numbers."""
+
+    def show(row: Row) -> str:
+        difference, low, high = row[key]
+        return f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+
+    return show
+
+
 def of_table(name: str) -> Callable[[Row], bool]:
     """Keeps the rows of one table of a result."""
     return lambda row: bool(row["table"] == name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.report_columns import Column, Pivot, Row, Table, number, percent, text
+from benchmarks.report_columns import Column, Pivot, Row, Table, interval, number, percent, text
 from benchmarks.report_peers import PEER_TABLES
 
 
@@ -97,6 +97,26 @@ OVERFIT = Table(
     ],
 )
 
+TOKEN_SETS = Table(
+    lambda row: True,
+    [
+        Column("tokens", text("tokens")),
+        Column("px", text("size")),
+        Column("centred", text("center")),
+        Column("one setting: AP", number("AP")),
+        Column("AR100", number("AR100")),
+        Column("best overlap", number("best_overlap")),
+        Column("thresholds tuned for these: AP", number("tuned_AP")),
+        Column("AR100", number("tuned_AR100")),
+        Column("best overlap", number("tuned_best_overlap")),
+        Column("tuned by factor", number("factor")),
+        Column("AP more, 95 % interval", interval("gain_AP")),
+        Column("AR100 more", interval("gain_AR100")),
+        Column("thresholds as they are: AP", number("fixed_AP")),
+        Column("AR100", number("fixed_AR100")),
+    ],
+)
+
 LEVELS: Sequence[Table | Pivot] = [
     Table(
         lambda row: row["table"] == "forest",
@@ -152,6 +172,7 @@ TABLES: dict[str, Sequence[Table | Pivot]] = {
     "evaluation_cost": EVALUATION_COST,
     "overfit": [OVERFIT],
     "pseudo_mask_quality": [QUALITY],
+    "token_sets": [TOKEN_SETS],
     "train_cost": [TRAIN_COST],
     **PEER_TABLES,
     "pooling_cost": [

@@ -134,12 +134,12 @@ class ViT(nn.Module):
         """Drops the class token and registers."""
         return tokens[:, self.num_prefix_tokens :]
 
-    def keys(self, tokens: Tensor) -> Tensor:
-        """Computes the keys ``[batch, tokens, key_channels]`` of the patches from the input of the last block.
+    def keys(self, tokens: Tensor, block: int = -1) -> Tensor:
+        """Computes the keys ``[batch, tokens, key_channels]`` of the patches from the input of a block, the last one.
 
         They go through its norm, key projection and, if there is one, key norm, not the rotary embeddings after it.
         """
-        last = self.model.blocks[-1]
+        last = self.model.blocks[block]
         weight, bias = key_projection(last.attn.qkv)
         keys = F.linear(last.norm1(self.patches(tokens)), weight, bias).unflatten(2, (last.attn.num_heads, -1))
         return getattr(last.attn, "k_norm", nn.Identity())(keys).flatten(2)  # EvaAttention of timm < 1.0.16 has none

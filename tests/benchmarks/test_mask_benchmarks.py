@@ -15,6 +15,8 @@ from benchmarks.mask_treatments import TREATMENTS
 from benchmarks.pseudo_masks import pseudo_masks
 from benchmarks.run import Run
 from benchmarks.scaling import images_per_second, scaling
+from benchmarks.token_sets import FACTORS, SETS, encoders, token_sets
+from segmentation import TokenEncoder
 from segmentation.evaluation import scene_exam
 
 
@@ -123,3 +125,32 @@ def test_scaling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"failed with exit status .*"):
         images_per_second(1, 4, ["decoder.layer=1"], tmp_path)
+
+
+def test_token_sets(tmp_path: Path, photo_arguments: list[str]) -> None:
+    photos, truth = photo_arguments[1], photo_arguments[3]
+    arguments = [*photo_arguments, "--tune-photos", photos, "--tune-ground-truth", truth]
+    rows = run(token_sets, tmp_path, *arguments, "--only", "colours", "--only", "mirrored")
+    assert [(row["tokens"], row["center"]) for row in rows] == [
+        (tokens.name, "yes") for tokens in SETS if tokens.kind in ("mirrored", "colours")
+    ]
+    for row in rows:
+        assert row["factor"] in FACTORS
+        assert row["AR100"] > 0
+        difference, low, high = row["gain_AR100"]
+        assert low <= difference <= high
+        assert difference == pytest.approx(row["AR100"] - row["tuned_AR100"])
+
+
+def test_token_sets_are_what_they_say(shared: Path) -> None:
+    weights = shared / "weights" / "vit_small_patch14_imgfocus.safetensors"
+    ways = encoders("vit_small_patch14_dinov2", weights)
+    photo = torch.rand(3, 28, 42)
+    three = TokenEncoder("vit_small_patch14_dinov2", weights, blocks=3)
+    with torch.no_grad():
+        found = torch.cat([ways[f"key{block}"](photo) for block in (-3, -2, -1)], 1)
+        torch.testing.assert_close(found, three(photo[None])[0])
+        turned = ways["mirrored"](photo.flip(2)).view(2, 3, -1).flip(1).flatten(0, 1)
+        torch.testing.assert_close(turned, ways["key-1"](photo))
+    assert ways["colours"](photo).shape == (6, 3)
+    torch.testing.assert_close(ways["colours"](photo)[4], photo[:, 14:, 14:28].mean((1, 2)))
