@@ -27,7 +27,7 @@ Encode = Callable[[Tensor], Tensor]  # photo [3, height, width] in [0, 1] to tok
 # thresholds of single linkage that were tuned to the centred keys of the last block, and how they are moved for others:
 # a level's distance from 1 is multiplied
 TUNED = (0.93, 0.9, 0.87, 0.84, 0.81, 0.78, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3, 0.2, 0.1)
-FACTORS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.6)
+FACTORS = (0.05, 0.15, 0.4, 1.0, 1.6)
 _COLUMNS = {
     "tokens": "tokens",
     "size": "px",

@@ -16,7 +16,7 @@ from segmentation.models.encoder import TokenEncoder
 from segmentation.segments.grouping import GroupedTokens, group_tokens
 from segmentation.segments.score import Cues
 from segmentation.segments.segment import PhotoMasks, Segment
-from segmentation.segments.selection import photo_segments, scored_masks
+from segmentation.segments.selection import looking_cell, photo_segments, scored_masks
 
 
 class PseudoMasker:
@@ -137,7 +137,8 @@ class PseudoMasker:
         pixels = torch.from_numpy(photo).to(self.device).permute(2, 0, 1).float().div_(255)
         most = dict.fromkeys(self.kinds, settings.max_masks)
         segments: list[Segment] = []
-        for kind, scored in scored_masks(grouped, pixels, settings, most, self.score).items():
+        cell = looking_cell(settings)  # no other masks are needed before they get the size of the photo
+        for kind, scored in scored_masks(grouped, pixels, settings, most, self.score, cell).items():
             start = len(segments)
             segments += [
                 segment.shifted(start) for segment in photo_segments(kind, scored, pixels, refine=settings.refine)

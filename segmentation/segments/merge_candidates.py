@@ -14,6 +14,8 @@ from graphpool.segment_reduce import add_rows, count_rows
 from segmentation.config.masks import MaskSettings
 from segmentation.segments.candidates import Candidates, Grid
 
+_SEMANTIC_NODES = 0.1  # of the tokens
+
 
 def merge_candidates(
     x: Tensor,
@@ -26,7 +28,8 @@ def merge_candidates(
 ) -> dict[str, list[Candidates]]:
     """Merges the tokens of a batch of photos, and makes every merge of enough tokens a candidate.
 
-    Semantic candidates are merges of the instance groups of the first level, wherever they lie in the photo.
+    Semantic candidates are merges of the instance groups of the first level that leaves at most a tenth of the tokens,
+    wherever they lie in the photo; a level is a share of these groups.
 
     Args:
         x: keys of all photos.
@@ -42,7 +45,7 @@ def merge_candidates(
     tree = merge_tree_of(edges, tokens, layout.batch, layout.num_graphs, linkage=settings.linkage)
     by_kind = {"instance": _photo_candidates(tree, alone, layout, grids, settings, values)}
     if settings.semantic:
-        group = _cut(tree, settings.levels[0], settings)
+        group = _cut(tree, _semantic_start(settings), settings)
         area = count_rows(group, int(group.max()) + 1)
         batch = torch.empty_like(area).index_copy_(0, group, layout.batch)
         pairs = pairs_of_graphs(Layout.of(batch, layout.num_graphs))
@@ -50,6 +53,13 @@ def merge_candidates(
         semantic = merge_tree_of(pairs, sums, batch, layout.num_graphs, area=area, linkage=settings.linkage)
         by_kind["semantic"] = _photo_candidates(semantic, group, layout, grids, settings, values)
     return by_kind
+
+
+def _semantic_start(settings: MaskSettings) -> float:
+    """Finds the level whose instance groups are merged to semantic ones: pairs of more would be too many."""
+    if settings.ratios is None:
+        return settings.levels[0]
+    return next((ratio for ratio in settings.ratios if ratio <= _SEMANTIC_NODES), settings.ratios[-1])
 
 
 def _cut(tree: Dendrogram, level: float, settings: MaskSettings) -> Tensor:

@@ -17,8 +17,8 @@ from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks, soft
 from segmentation.segments.score import Cues, SegmentScore, segment_cues
 from segmentation.segments.segment import Segment, encode_masks
 
-CELL = 4  # pixels per token at which candidates are filtered
-_COMPARED = 2  # every so manyth of these pixels, along both sides, says how much two candidates overlap
+CELL = 4  # pixels per token of masks before they get the size of the photo
+_MANY_CELL = 2  # at which candidates are looked at where there are many of them
 _MOST_CANDIDATES = 1000  # of a photo and kind that are filtered
 
 
@@ -56,8 +56,7 @@ class ScoredMasks:
         selection: which candidates they are.
         scores: score of each, in (0, 1], ``[M]``.
         soft: masks over the token grid (:func:`~segmentation.segments.pixel_masks.soft_masks`), ``[M, rows, columns]``.
-        fine: masks at ``cell`` pixels per token, as they were compared, to be cut at 0.5,
-            ``[M, cell rows, cell columns]``.
+        fine: masks at ``cell`` pixels per token, to be cut at 0.5, ``[M, cell rows, cell columns]``.
         features: features of each, as the hierarchy returned them, ``[M, channels]``.
     """
 
@@ -84,7 +83,8 @@ def scored_masks(
         settings: limits of the choice, and the powers of the score.
         max_masks: the kinds that are wanted, with the largest number of segments of each.
         score: scores segments by their cues; ``None`` for that of the settings.
-        cell: number of pixels per token at which candidates are compared.
+        cell: number of pixels per token of the masks that are returned, and at which candidates are looked at; of the
+            many of balanced linkage at two pixels per token at most.
     """
     score = SegmentScore(settings.score) if score is None else score
     return {
@@ -111,10 +111,11 @@ def _choose(
         return ScoredMasks(Selection(none, candidates.levels, none), empty, soft, fine, candidates.features)
     candidates = _most_promising(candidates, tokens, score)
     soft = soft_masks(candidates.masks, tokens)
-    filtered = filter_by_photo(soft, F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0])
+    small = min(cell, looking_cell(settings))
+    filtered = _filtered(soft, photo, small)
     scores = score(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
-    fine = filtered if settings.refine else F.interpolate(soft[None], size, mode="bilinear")[0]
-    compared = fine[:, ::_COMPARED, ::_COMPARED] > 0.5
+    seen = filtered if settings.refine else _enlarged(soft, small)
+    compared = seen > 0.5
     selection = select_segments(
         scores,
         compared,
@@ -126,13 +127,27 @@ def _choose(
     )
     selection, chosen_scores = _rank_apart(selection, scores[selection.index], compared, settings.score.apart)
     index = selection.index
-    return ScoredMasks(
-        selection,
-        chosen_scores,
-        soft.index_select(0, index),
-        fine.index_select(0, index),
-        candidates.features.index_select(0, index),
-    )
+    chosen = soft.index_select(0, index)
+    if small == cell:
+        fine = seen.index_select(0, index)
+    else:
+        fine = _filtered(chosen, photo, cell) if settings.refine else _enlarged(chosen, cell)
+    return ScoredMasks(selection, chosen_scores, chosen, fine, candidates.features.index_select(0, index))
+
+
+def looking_cell(settings: MaskSettings) -> int:
+    """Returns the number of pixels per token at which candidates are looked at."""
+    return _MANY_CELL if settings.linkage == "balanced" else CELL
+
+
+def _filtered(soft: Tensor, photo: Tensor, cell: int) -> Tensor:
+    """Filters masks by a copy of the photo with so many pixels per token along each side."""
+    size = cell * soft.size(1), cell * soft.size(2)
+    return filter_by_photo(soft, F.interpolate(photo[None], size, mode="bilinear", antialias=True)[0])
+
+
+def _enlarged(soft: Tensor, cell: int) -> Tensor:
+    return F.interpolate(soft[None], (cell * soft.size(1), cell * soft.size(2)), mode="bilinear")[0]
 
 
 def _most_promising(candidates: Candidates, tokens: Tensor, score: Callable[[Cues], Tensor]) -> Candidates:

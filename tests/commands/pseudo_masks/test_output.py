@@ -27,7 +27,8 @@ def test_coco_file(made: tuple[Path, Result], photos: Path) -> None:
     assert info["encoder"] == ENCODER
     assert info["weights"] == "tiny.safetensors"
     assert info["size"] == 96
-    assert info["thresholds"] == sorted(info["thresholds"], reverse=True)
+    assert info["thresholds"] is None
+    assert info["ratios"] == sorted(info["ratios"], reverse=True)
     annotations = {annotation["id"]: annotation for annotation in data["annotations"]}
     assert sorted(annotations) == list(range(1, len(data["annotations"]) + 1))
     assert {a["kind"] for a in annotations.values()} == {"instance", "semantic"}
@@ -43,7 +44,7 @@ def test_coco_file(made: tuple[Path, Result], photos: Path) -> None:
         assert coco_mask.toBbox(a["segmentation"]).tolist() == a["bbox"]
         assert 0 < a["score"] <= 1
         assert a["levels"] == sorted(set(a["levels"])) != []
-        assert 0 <= min(a["levels"]) <= max(a["levels"]) < len(info["thresholds"])
+        assert 0 <= min(a["levels"]) <= max(a["levels"]) < len(info["ratios"])
         if a["parent_id"] is not None:
             parent = annotations[a["parent_id"]]
             assert (parent["image_id"], parent["kind"]) == (a["image_id"], a["kind"])
@@ -72,12 +73,12 @@ def test_label_maps(made: tuple[Path, Result]) -> None:
         name = Path(image["file_name"])
         stem = name.with_suffix("").as_posix()
         with np.load(out / "labels" / f"{stem}.npz") as maps:
-            assert sorted(maps) == ["instance", "semantic", "thresholds"]
-            assert maps["thresholds"].tolist() == data["info"]["thresholds"]
+            assert sorted(maps) == ["instance", "levels", "semantic"]
+            assert maps["levels"].tolist() == data["info"]["ratios"]
             for kind in ("instance", "semantic"):
                 labels = maps[kind]
                 assert labels.dtype == np.int32
-                assert labels.shape == (len(maps["thresholds"]), image["height"], image["width"])
+                assert labels.shape == (len(maps["levels"]), image["height"], image["width"])
                 assert labels.min() >= 1
             finest, coarsest = (len(np.unique(maps["instance"][level])) for level in (0, -1))
             assert finest >= coarsest
@@ -115,6 +116,7 @@ def test_options_reach_the_masks(photos: Path, weights: Path, tmp_path: Path) ->
     assert run(photos, *options(weights, out, *more)).exit_code == 0
     data = dataset(out)
     assert data["info"]["thresholds"] == [0.8, 0.5]
+    assert data["info"]["linkage"] == "single"
     assert data["info"]["features"] == "vote"
     assert {a["kind"] for a in data["annotations"]} == {"instance"}
     of_image = [a["image_id"] for a in data["annotations"]]
