@@ -111,17 +111,29 @@ class Dendrogram:
         order[first[:num_nodes]] = np.arange(num_nodes)
         return torch.from_numpy(order).to(self.batch.device), torch.from_numpy(first).to(self.batch.device)
 
-    def merges_for(self, ratio: float) -> Int[Tensor, " graphs"]:
-        """Counts the merges of each graph that leave at most a share of its nodes, ``[num_graphs]``."""
-        Grouping(None, ratio).check()
-        return needed_merges(self.batch, self.num_graphs, ratio)
+    def merges_for(self, ratio: float, share_of: Int[Tensor, " graphs"] | None = None) -> Int[Tensor, " graphs"]:
+        """Counts the merges of each graph that leave at most a share of its nodes, ``[num_graphs]``.
 
-    def cut(self, *, ratio: float | None = None, threshold: float | None = None) -> Int[Tensor, " nodes"]:
+        Args:
+            ratio: the share, in (0, 1].
+            share_of: what it is a share of, such as the number of tokens of each graph; its nodes if not given.
+        """
+        Grouping(None, ratio).check()
+        return needed_merges(self.batch, self.num_graphs, ratio, share_of)
+
+    def cut(
+        self,
+        *,
+        ratio: float | None = None,
+        threshold: float | None = None,
+        share_of: Int[Tensor, " graphs"] | None = None,
+    ) -> Int[Tensor, " nodes"]:
         """Cuts the trees: groups as they are after the merges above a threshold, or after enough of them.
 
         Args:
             ratio: largest share of the nodes of each graph that is left, in (0, 1]; rounded down, at least one node.
             threshold: merges above it are made.
+            share_of: what the ratio is a share of, see :meth:`merges_for`.
 
         Returns:
             Group of each node, numbered by first nodes, ``[num_nodes]``, int64.
@@ -136,7 +148,7 @@ class Dendrogram:
             tensor([0, 0, 1])
         """
         if ratio is not None and threshold is None:
-            made = self.rank < self.merges_for(ratio).index_select(0, self.graph)
+            made = self.rank < self.merges_for(ratio, share_of).index_select(0, self.graph)
         elif threshold is not None and ratio is None:
             made = self.height > check_number("threshold", threshold, -math.inf, math.inf)
         else:

@@ -34,13 +34,15 @@ def write_mask_sheet(path: Path, photo: NDArray[np.uint8], found: PhotoMasks) ->
     """
     shown = [("instance", level) for level in _shown_levels(found)]
     if found.of_kind("semantic"):
-        shown.append(("semantic", shown[-1][1] if shown else 0))
+        counts = [len(found.at_level(level, "semantic")) for level in range(len(found.levels))]
+        nearest = min(range(len(counts)), key=lambda level: (abs(counts[level] - _COUNTS[-1]), -level))
+        shown.append(("semantic", nearest))
     levels, titles = [], []
     for kind, level in shown:
         segments = found.at_level(level, kind)
         none = np.zeros((0, found.height, found.width), dtype=bool)
         levels.append(np.stack([segment.mask for segment in segments]) if segments else none)
-        titles.append(f"{kind} at {found.levels[level]:g}: {len(segments)}")
+        titles.append(f"{kind} at {found.level_names[level]}: {len(segments)}")
     _write(path, overlay_sheet(photo, levels, titles))
 
 

@@ -22,7 +22,7 @@ from segmentation.config.masks import KINDS
 from segmentation.export.coco_files import Json
 from segmentation.export.overlay import fitted_size, resize_masks
 from segmentation.export.segment_colours import tree_colours
-from segmentation.segments.segment import decode_mask
+from segmentation.segments.segment import decode_mask, level_names
 
 # in the order of their use; they share one scope
 _SCRIPTS = ("dom", "outline", "photos", "picture", "panel", "list", "gallery", "address", "main", "controls", "start")
@@ -192,10 +192,10 @@ def _shown_mask(mask: np.ndarray, shown: tuple[int, int]) -> np.ndarray:
 
 def _level_names(info: Mapping[str, Any]) -> list[str]:
     """Names the levels: by their thresholds, or by the shares of the tokens that they leave."""
-    for name, form in (("thresholds", "{:g}"), ("ratios", "{:.3g} %")):
+    for name in ("thresholds", "ratios"):
         levels = info.get(name)
         if isinstance(levels, list):
-            return [form.format(100 * level if name == "ratios" else level) for level in levels]
+            return level_names(levels, by_share=name == "ratios")
     raise ValueError(f"'dataset' must have a list of thresholds or ratios in its info, got {sorted(info)}")
 
 

@@ -144,4 +144,6 @@ class PseudoMasker:
                 segment.shifted(start) for segment in photo_segments(kind, scored, pixels, refine=settings.refine)
             ]
         labels = {kind: grouped.candidates[kind].labels.to(torch.int32).cpu().numpy() for kind in self.kinds}
-        return PhotoMasks(photo.shape[0], photo.shape[1], settings.levels, tuple(segments), labels)
+        return PhotoMasks(
+            photo.shape[0], photo.shape[1], settings.levels, tuple(segments), labels, settings.ratios is not None
+        )

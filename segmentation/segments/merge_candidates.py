@@ -29,7 +29,7 @@ def merge_candidates(
     """Merges the tokens of a batch of photos, and makes every merge of enough tokens a candidate.
 
     Semantic candidates are merges of the instance groups of the first level that leaves at most a tenth of the tokens,
-    wherever they lie in the photo; a level is a share of these groups.
+    wherever they lie in the photo. Levels of both kinds are shares of the tokens.
 
     Args:
         x: keys of all photos.
@@ -45,7 +45,7 @@ def merge_candidates(
     tree = merge_tree_of(edges, tokens, layout.batch, layout.num_graphs, linkage=settings.linkage)
     by_kind = {"instance": _photo_candidates(tree, alone, layout, grids, settings, values)}
     if settings.semantic:
-        group = _cut(tree, _semantic_start(settings), settings)
+        group = _cut(tree, _semantic_start(settings), layout, settings)
         area = count_rows(group, int(group.max()) + 1)
         batch = torch.empty_like(area).index_copy_(0, group, layout.batch)
         pairs = pairs_of_graphs(Layout.of(batch, layout.num_graphs))
@@ -62,8 +62,10 @@ def _semantic_start(settings: MaskSettings) -> float:
     return next((ratio for ratio in settings.ratios if ratio <= _SEMANTIC_NODES), settings.ratios[-1])
 
 
-def _cut(tree: Dendrogram, level: float, settings: MaskSettings) -> Tensor:
-    return tree.cut(threshold=level) if settings.ratios is None else tree.cut(ratio=level)
+def _cut(tree: Dendrogram, level: float, layout: Layout, settings: MaskSettings) -> Tensor:
+    if settings.ratios is None:
+        return tree.cut(threshold=level)
+    return tree.cut(ratio=level, share_of=layout.ptr.diff())
 
 
 def _photo_candidates(
@@ -80,7 +82,7 @@ def _photo_candidates(
     place = place.index_select(0, node_of_token)  # of each token
     nodes = torch.cat([torch.ones_like(tree.batch), tree.num_nodes_of_merges])
     area = torch.cat([count_rows(node_of_token, num_nodes), tree.area])
-    lives = _lives(tree, settings)
+    lives = _lives(tree, layout, settings)
     kept = (area >= settings.min_area).nonzero().view(-1)
     photo = torch.cat([tree.batch, tree.graph]).index_select(0, kept)
     kept = kept.index_select(0, photo.argsort(stable=True))
@@ -88,7 +90,9 @@ def _photo_candidates(
     position = torch.full((count + 1,), -1, device=kept.device)  # the last entry is that of no parent
     position.index_copy_(0, kept, torch.arange(kept.numel(), device=kept.device))
     parent = position[tree.parent[kept]]
-    labels = torch.stack([_cut(tree, level, settings).index_select(0, node_of_token) for level in settings.levels])
+    labels = torch.stack(
+        [_cut(tree, level, layout, settings).index_select(0, node_of_token) for level in settings.levels]
+    )
     candidates, start = [], 0
     for grid, index, ancestor, tokens, label, own_values in zip(
         grids,
@@ -111,12 +115,12 @@ def _photo_candidates(
     return candidates
 
 
-def _lives(tree: Dendrogram, settings: MaskSettings) -> Bool[Tensor, "groups levels"]:
+def _lives(tree: Dendrogram, layout: Layout, settings: MaskSettings) -> Bool[Tensor, "groups levels"]:
     """Finds the levels at which each group lives; one that lives between two levels counts at the coarser one."""
     if settings.ratios is None:
         made = torch.stack([tree.height > threshold for threshold in settings.levels], 1)
     else:
-        needed = torch.stack([tree.merges_for(ratio) for ratio in settings.levels], 1)
+        needed = torch.stack([tree.merges_for(ratio, layout.ptr.diff()) for ratio in settings.levels], 1)
         made = tree.rank.unsqueeze(1) < needed.index_select(0, tree.graph)
     leaves = made.new_ones(tree.num_nodes, made.size(1))
     exists = torch.cat([leaves, made, torch.zeros_like(made[:1]) if len(made) else leaves.new_zeros(1, made.size(1))])

@@ -1,6 +1,7 @@
 """The segments of a photo, their masks as run lengths."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,16 @@ def decode_mask(rle: Rle) -> NDArray[np.bool_]:
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         mask: NDArray[np.bool_] = np.asarray(coco_mask.decode(rle)).view(bool)
     return mask
+
+
+def level_names(levels: Sequence[float], *, by_share: bool) -> list[str]:
+    """Writes thresholds as numbers, and shares of the tokens in percent.
+
+    Example:
+        >>> level_names([0.5, 0.02], by_share=True)
+        ['50 %', '2 %']
+    """
+    return [f"{100 * level:.3g} %" if by_share else f"{level:g}" for level in levels]
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,7 @@ class PhotoMasks:
         height: height of the photo in pixels.
         width: width of the photo in pixels.
         levels: threshold of each level, or the share of the tokens that it leaves.
+        by_share: whether levels are shares.
         segments: instance segments, then semantic ones, each kind best score first.
         labels: supernode of every token at every level, by kind, ``[num_levels, rows, columns]``; supernodes below the
             smallest area have labels too.
@@ -95,6 +107,12 @@ class PhotoMasks:
     levels: tuple[float, ...]
     segments: tuple[Segment, ...]
     labels: dict[str, NDArray[np.int32]]
+    by_share: bool = False
+
+    @property
+    def level_names(self) -> list[str]:
+        """The levels as people read them."""
+        return level_names(self.levels, by_share=self.by_share)
 
     def of_kind(self, kind: str) -> list[Segment]:
         """Returns the segments of one kind, best score first."""

@@ -82,6 +82,10 @@ def test_semantic_candidates_merge_what_does_not_touch() -> None:
         regions = {frozenset((fine == label).nonzero().view(-1).tolist()) for label in fine.unique().tolist()}
         found = sets_of(grouped.candidates["semantic"])
         assert regions <= set(found)
+        labels = grouped.candidates["semantic"].labels
+        assert [len(level.unique()) for level in labels] == [
+            min(len(regions), max(1, int(ratio * len(photo) + 1e-6))) for ratio in RATIOS
+        ]
         assert len(found) == 2 * len(regions) - 1  # a binary tree over them, and everything is joined
         assert all(region <= group or not region & group for group in found for region in regions)
 
