@@ -3,8 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
@@ -14,16 +12,13 @@ from graphpool import connected_components, grid_graph, maximum_spanning_forest
 from tests.oracles.dense import scipy_labels
 
 
-@st.composite
-def scored_graphs(draw: st.DrawFn) -> tuple[Tensor, Tensor, int]:
+def scored_graph(number: int) -> tuple[Tensor, Tensor, int]:
     """Random graphs from forests to dense ones, with loops, repetitions and isolated nodes; half of them with ties."""
-    num_nodes = draw(st.integers(1, 60))
-    num_edges = draw(st.integers(0, 5 * num_nodes))
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
-    edge_index = torch.randint(num_nodes, (2, num_edges), generator=generator)
-    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
-    score = torch.randn(num_edges, generator=generator, dtype=dtype)
-    return edge_index, (score.round() if draw(st.booleans()) else score), num_nodes
+    num_nodes = int(torch.randint(1, 61, ()))
+    num_edges = int(torch.randint(0, 5 * num_nodes + 1, ()))
+    score = torch.randn(num_edges, dtype=(torch.float32, torch.float64)[number % 2])
+    edge_index = torch.randint(num_nodes, (2, num_edges))
+    return edge_index, (score.round() if number % 4 < 2 else score), num_nodes
 
 
 def scipys_forest(edge_index: Tensor, score: Tensor, num_nodes: int) -> np.ndarray:
@@ -41,23 +36,21 @@ def scipys_forest(edge_index: Tensor, score: Tensor, num_nodes: int) -> np.ndarr
     return top - minimum_spanning_tree(weights.tocsr()).data
 
 
-@settings(max_examples=2500, deadline=None)
-@given(scored_graphs())
-def test_total_equals_scipys_on_any_graph(graph: tuple[Tensor, Tensor, int]) -> None:
-    edge_index, score, num_nodes = graph
-    forest = maximum_spanning_forest(edge_index, score, num_nodes)
-    expected = scipys_forest(edge_index, score, num_nodes)
-    assert forest.edge.numel() == len(expected)
-    assert abs(float(forest.score.double().sum()) - expected.sum()) < 1e-4
-    # as many edges as merges, and the same components: no cycle
-    assert torch.equal(forest.edge_index, edge_index[:, forest.edge])
-    assert connected_components(forest.edge_index, num_nodes).label.tolist() == (
-        scipy_labels(edge_index, num_nodes).tolist()
-    )
-    assert connected_components(forest.edge_index, num_nodes).count == num_nodes - forest.edge.numel()
-    # best first, of equal ones the first
-    order = list(zip((-forest.score).tolist(), forest.edge.tolist(), strict=True))
-    assert order == sorted(order)
+def test_total_equals_scipys_on_any_graph() -> None:
+    for number in range(2000):
+        edge_index, score, num_nodes = scored_graph(number)
+        forest = maximum_spanning_forest(edge_index, score, num_nodes)
+        expected = scipys_forest(edge_index, score, num_nodes)
+        assert forest.edge.numel() == len(expected)
+        assert abs(float(forest.score.double().sum()) - expected.sum()) < 1e-4
+        # as many edges as merges, and the same components: no cycle
+        assert torch.equal(forest.edge_index, edge_index[:, forest.edge])
+        label, count = connected_components(forest.edge_index, num_nodes)
+        assert label.tolist() == scipy_labels(edge_index, num_nodes).tolist()
+        assert count == num_nodes - forest.edge.numel()
+        # best first, of equal ones the first
+        order = list(zip((-forest.score).tolist(), forest.edge.tolist(), strict=True))
+        assert order == sorted(order)
 
 
 def test_ties_are_broken_by_edge_order() -> None:
