@@ -129,7 +129,9 @@ def _choose(
     selection, chosen_scores = _rank_apart(selection, scores[selection.index], compared, settings.score.apart)
     index = selection.index
     chosen = soft.index_select(0, index)
-    if small == cell:
+    if not index.numel():
+        fine = chosen.new_zeros(0, *size)
+    elif small == cell:
         fine = seen.index_select(0, index)
     else:
         fine = _filtered(chosen, photo, cell) if settings.refine else _enlarged(chosen, cell)
