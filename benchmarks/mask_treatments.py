@@ -61,7 +61,7 @@ def as_ours(
     )
     grouped, pixels = GroupedTokens(tokens, {"instance": candidates}), _pixels(photo)
     scored = scored_masks(grouped, pixels, settings, {"instance": settings.max_masks}, score)
-    segments = photo_segments("instance", scored["instance"], pixels, refine=refine)
+    segments = photo_segments("instance", scored["instance"], pixels, refine=refine, clean=settings.clean)
     height, width = photo.shape[:2]
     return coco_annotations(PhotoMasks(height, width, settings.levels, tuple(segments), {}))
 

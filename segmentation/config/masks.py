@@ -59,6 +59,9 @@ class MaskSettings:
     #: ``single`` merges what edges above a level's threshold connect, as the paper does; ``balanced`` merges the most
     #: alike neighbours first, small ones before large ones, and every merge makes a candidate.
     linkage: Literal["single", "balanced"] = "single"
+    #: share of a mask's largest part below which its other parts are dropped and its holes filled; 0 for neither. Of
+    #: semantic masks, which may have many parts, only what is smaller than a token.
+    clean: Share = 0.0
     repeat: StrictBool = False  #: whether a level contracts again at its threshold until no edge is above it.
     inclusive: StrictBool = False  #: whether edges at the threshold are contracted too, not only those above it.
     #: number of the encoder's blocks, counted from the last, whose keys stand side by side in pseudo-masks. In training

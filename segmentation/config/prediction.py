@@ -8,7 +8,7 @@ from segmentation.config.checked import Count, CountOrZero, NonNegative, Share, 
 from segmentation.config.training import TrainSettings
 
 _CONFIDENCE = {"score": 0.2, "one": 0.5}  # by what objectness is taught to be
-_OF_MASKS = ("size", "max_masks", "max_overlap", "max_share", "refine", "snap")
+_OF_MASKS = ("size", "max_masks", "max_overlap", "max_share", "refine", "snap", "clean")
 
 
 @settings()
@@ -23,6 +23,9 @@ class PredictionSettings:
     confidence: Share  #: smallest objectness, times the thingness of the cluster, of a query in the panoptic map.
     #: threshold that chooses the pooling level whose supernodes masks are made of; ``None`` leaves masks as predicted.
     snap: Similarity | None = None
+    #: share of a mask's largest part below which its other parts are dropped and its holes filled, see
+    #: :class:`~segmentation.config.masks.MaskSettings`.
+    clean: Share = 0.0
     overlap: Share = 0.5  #: smallest share of a query's mask that other queries must leave it in the panoptic map.
     stuff_area: CountOrZero = 4096  #: smallest area of a segment of stuff in the panoptic map, in pixels of the photo.
     semantic_threshold: NonNegative = 0.0  #: smallest sum of objectness times mask of a cluster in the semantic map.

@@ -141,7 +141,8 @@ class PseudoMasker:
         for kind, scored in scored_masks(grouped, pixels, settings, most, self.score, cell).items():
             start = len(segments)
             segments += [
-                segment.shifted(start) for segment in photo_segments(kind, scored, pixels, refine=settings.refine)
+                segment.shifted(start)
+                for segment in photo_segments(kind, scored, pixels, refine=settings.refine, clean=settings.clean)
             ]
         labels = {kind: grouped.candidates[kind].labels.to(torch.int32).cpu().numpy() for kind in self.kinds}
         return PhotoMasks(

@@ -14,10 +14,10 @@ from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.snap import snap_masks
 from segmentation.segments.grouping import centred_tokens, group_tokens
-from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks
+from segmentation.segments.pixel_masks import filter_by_photo
 from segmentation.segments.score import SegmentScore, segment_cues
-from segmentation.segments.segment import Rle, Segment, encode_masks
-from segmentation.segments.selection import CELL, pixels_per_token, select_segments
+from segmentation.segments.segment import Rle, Segment
+from segmentation.segments.selection import CELL, photo_rles, pixels_per_token, select_segments
 
 _EPSILON = 1e-4  # keeps logits of snapped masks finite
 _FAINT = 0.02  # the guided filter leaves out parts of the photo where a mask is zero
@@ -152,6 +152,7 @@ def query_segments(
     max_overlap: float,
     max_share: float,
     refine: bool,
+    clean: float = 0.0,
 ) -> list[Segment]:
     """Chooses the best masks of the queries and makes segments of them, instance segments first, best score first.
 
@@ -165,6 +166,7 @@ def query_segments(
         max_overlap: a segment whose IoU with a better one of its kind is larger is left out.
         max_share: segments that cover a larger share of the photo are left out.
         refine: whether masks follow the edges of the photo.
+        clean: see :func:`~segmentation.segments.selection.photo_rles`.
 
     Example:
         >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[8.0, 8.0, -9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
@@ -194,7 +196,7 @@ def query_segments(
         soft = queries.logits.index_select(0, chosen).sigmoid()
         if refine:
             soft = soft * (soft > _FAINT)
-        rles = [rle for part in pixel_masks(soft, photo, refine=refine) for rle in encode_masks(part)]
+        rles = photo_rles(kind, soft, photo, refine=refine, clean=clean)
         start = len(segments)
         for segment in _segments(kind, scores[chosen].tolist(), queries.clusters[chosen].tolist(), rles):
             segments.append(segment.shifted(start))

@@ -148,6 +148,7 @@ class Segmentor:
             max_overlap=settings.max_overlap,
             max_share=settings.max_share,
             refine=settings.refine,
+            clean=settings.clean,
         )
         [panoptic] = panoptic_maps(
             found,

@@ -54,6 +54,11 @@ def photo_options(formats: Sequence[str], default: Sequence[str], dtype_of: str)
         ),
         click.option("--max-masks", type=click.IntRange(1), help="Most masks of a photo and kind."),
         click.option("--refine/--no-refine", default=None, help="Let masks follow the edges of the photo."),
+        click.option(
+            "--clean",
+            type=click.FloatRange(0, 1),
+            help="Drop parts of a mask, and fill holes, smaller than this share of its largest part; 0 for neither.",
+        ),
         click.option("--batch-size", type=click.IntRange(1), default=8, help="Photos at a time."),
         click.option("--device", default="auto", help="Where to run: auto, cpu, cuda, cuda:1, ..."),
         click.option("--dtype", type=click.Choice(DTYPES), default="auto", help=f"Precision of the {dtype_of}."),

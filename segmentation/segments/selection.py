@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float, Int
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from segmentation.config.masks import MaskSettings
+from segmentation.config.masks import KINDS, MaskSettings
 from segmentation.segments.candidates import Candidates
+from segmentation.segments.clean_masks import clean_masks
 from segmentation.segments.grouping import GroupedTokens
 from segmentation.segments.pixel_masks import filter_by_photo, pixel_masks, soft_masks
 from segmentation.segments.score import Cues, SegmentScore, segment_cues
-from segmentation.segments.segment import Segment, encode_masks
+from segmentation.segments.segment import Rle, Segment, encode_masks
 
 CELL = 4  # pixels per token of masks before they get the size of the photo
 _MANY_CELL = 2  # at which candidates are looked at where there are many of them
@@ -128,7 +129,9 @@ def _choose(
     selection, chosen_scores = _rank_apart(selection, scores[selection.index], compared, settings.score.apart)
     index = selection.index
     chosen = soft.index_select(0, index)
-    if small == cell:
+    if not index.numel():
+        fine = chosen.new_zeros(0, *size)
+    elif small == cell:
         fine = seen.index_select(0, index)
     else:
         fine = _filtered(chosen, photo, cell) if settings.refine else _enlarged(chosen, cell)
@@ -259,8 +262,34 @@ def _chosen_parents(chosen: list[int], stands_for: list[int], parent: list[int],
     return found
 
 
+def photo_rles(
+    kind: str,
+    soft: Float[Tensor, "masks rows columns"],
+    photo: Float[Tensor, "3 height width"],
+    *,
+    refine: bool,
+    clean: float,
+) -> list[Rle]:
+    """Enlarges soft masks to the size of the photo, cleans them, and encodes them.
+
+    Args:
+        kind: kind of the masks.
+        soft: masks on any grid over the photo.
+        photo: the photo in [0, 1], on the device of the masks.
+        refine: whether masks follow the edges of the photo.
+        clean: share of a mask's largest part below which its other parts are dropped and its holes filled; of semantic
+            masks, what is smaller than a cell of the grid; 0 for neither.
+    """
+    cell = photo[0].numel() / max(soft[0].numel(), 1) if len(soft) else 0.0
+    least: dict[str, float] = {"share": clean} if kind == KINDS[0] else {"area": cell}
+    rles: list[Rle] = []
+    for part in pixel_masks(soft, photo, refine=refine):
+        rles += encode_masks(clean_masks(part, **least) if clean else part)
+    return rles
+
+
 def photo_segments(
-    kind: str, scored: ScoredMasks, photo: Float[Tensor, "3 height width"], *, refine: bool
+    kind: str, scored: ScoredMasks, photo: Float[Tensor, "3 height width"], *, refine: bool, clean: float = 0.0
 ) -> list[Segment]:
     """Enlarges scored masks to the size of the photo; those without a pixel there are left out.
 
@@ -269,11 +298,12 @@ def photo_segments(
         scored: the masks.
         photo: the photo in [0, 1], on the device of the masks.
         refine: whether masks follow the edges of the photo.
+        clean: see :func:`photo_rles`.
 
     Returns:
         Segments, best score first; parents are positions in this list.
     """
-    rles = [rle for part in pixel_masks(scored.soft, photo, refine=refine) for rle in encode_masks(part)]
+    rles = photo_rles(kind, scored.soft, photo, refine=refine, clean=clean)
     if not rles:
         return []
     areas = [int(coco_mask.area(rle)) for rle in rles]  # pycocotools counts the masks of a list in a uint8
