@@ -70,7 +70,7 @@ class MaskSettings:
     #: whether pseudo-masks also take the keys of the mirrored photo, for twice the encoder's time; not in training.
     mirror: StrictBool = False
     score: ScoreSettings = ScoreSettings()  #: exponents of the score that ranks masks.
-    #: lowest threshold of the pooling level whose supernodes make up a model's masks; ``None`` for no snapping.
+    #: lowest threshold, or share, of the pooling level whose supernodes make up a model's masks; ``None`` for none.
     snap: Similarity | None = None
     #: IoU with a segment of the photo's own pooling above which a snapped mask becomes that segment; ``None`` for none.
     snap_overlap: Share | None = None
