@@ -9,6 +9,7 @@ from segmentation.config import MaskSettings, load_preset, preset_names
 from segmentation.runs.run_command import COMMAND, FILE, carry_out, photo_options
 from segmentation.runs.run_plan import RunPlan
 
+_ENCODER, _PRESET = "vit_base_patch8_224.dino", "photos"
 FORMATS = ("coco", "overlay", "html", "npz")
 
 
@@ -20,9 +21,15 @@ def _numbers(_context: click.Context, parameter: click.Parameter, text: str | No
 
 
 @click.command(**COMMAND)
-@click.option("--preset", type=click.Choice(preset_names()), default="photos", help="Settings to start from.")
-@click.option("--encoder", default="vit_base_patch8_224.dino", help="Vision transformer, by timm's name.")
+@click.option("--preset", type=click.Choice(preset_names()), help=f"Settings to start from.  [default: {_PRESET}]")
+@click.option("--encoder", help=f"Vision transformer, by timm's name.  [default: {_ENCODER}]")
 @click.option("--weights", type=FILE, help="File of its weights.  [default: those of timm's hub]")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Instead: run of segmentation.train, or its model.safetensors, for the keys of its encoder, the settings of "
+    "its training, and scores times the thingness of clusters.",
+)
 @click.option(
     "--ratios", callback=_numbers, help="Levels by the share of a photo's tokens that they leave, such as 0.3,0.1,0.03."
 )
@@ -52,13 +59,23 @@ def pseudo_masks(photos: tuple[Path, ...], output: Path, **options: Any) -> None
     --format npz label maps. Photos that cannot be read are named and skipped, and the exit status is then 1.
     A run that was interrupted (exit status 130) is continued with --resume.
     """
+    model, weights = options["model"], options["weights"]
+    both = [f"--{name}" for name in ("preset", "encoder", "weights") if options[name] is not None]
+    if model is not None and both:
+        raise click.UsageError(f"--model and {both[0]} exclude each other: a model has its own encoder and settings")
 
     def open_run(plan: RunPlan) -> Any:
-        from segmentation.runs.mask_run import MaskRun
+        from segmentation.prediction.masker import PseudoMasker
+        from segmentation.runs.mask_run import MaskRun, encoder_source, model_source
 
         known = MaskSettings.__dataclass_fields__
         changes = {name: value for name, value in options.items() if name in known and value is not None}
-        return MaskRun(plan, load_preset(options["preset"], **changes), options["encoder"], options["weights"])
+        if model is not None:
+            masker = PseudoMasker.from_pretrained(model, plan.device, plan.dtype, **changes)
+            return MaskRun(plan, masker, model_source(model))
+        encoder, settings = options["encoder"] or _ENCODER, load_preset(options["preset"] or _PRESET, **changes)
+        masker = PseudoMasker(encoder, weights, settings=settings, device=plan.device, dtype=plan.dtype)
+        return MaskRun(plan, masker, encoder_source(encoder, weights))
 
     carry_out(open_run, photos, output, options)
 

@@ -43,6 +43,18 @@ def load_preset(name: str = "photos", **changes: Any) -> MaskSettings:
     return MaskSettings(**_merge(_read_preset(name)["masks"], changes))
 
 
+def change_masks(settings: MaskSettings, **changes: Any) -> MaskSettings:
+    """Changes settings of how masks are made as :func:`load_preset` changes those of a preset.
+
+    Example:
+        >>> changed = change_masks(load_preset("paper"), ratios=[0.3, 0.1])
+        >>> changed.thresholds, changed.ratios
+        (None, (0.3, 0.1))
+    """
+    check_changes(sorted(MaskSettings.__dataclass_fields__), changes)
+    return MaskSettings(**_merge(asdict(settings), changes))
+
+
 def load_training(preset: str | Path = "scenes", changes: Sequence[str] = ()) -> TrainSettings:
     """Loads the settings of a training run.
 

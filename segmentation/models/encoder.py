@@ -1,6 +1,6 @@
 """Key features of photos from the last self-attention blocks of a vision transformer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +84,28 @@ class TokenEncoder(nn.Module):
         return torch.cat([keys(self.vit.patches(tokens)) for keys, tokens in last], 2)
 
     def encode_photos(self, photos: Sequence[Tensor]) -> list[Tensor]:
-        """Computes the keys ``[tokens, channels]`` of photos ``[3, height, width]`` of any sizes, in their order.
+        """Computes the keys ``[tokens, channels]`` of photos ``[3, height, width]`` of any sizes, in their order."""
+        return encode_each(self, photos)
 
-        On CUDA photos of one size are one batch. On a CPU, where that is no faster, photos go one by one, so that the
-        keys of a photo are the same, bit for bit, whatever other photos there are.
-        """
-        if not photos or photos[0].device.type == "cpu":
-            return [self(photo.unsqueeze(0))[0] for photo in photos]
-        shapes = [tuple(photo.shape) for photo in photos]
-        keys: dict[int, Tensor] = {}
-        for shape in sorted(set(shapes)):
-            members = [index for index, other in enumerate(shapes) if other == shape]
-            keys.update(zip(members, self(torch.stack([photos[index] for index in members])), strict=True))
-        return [keys[index] for index in range(len(photos))]
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Returns rows and columns of the tokens of a photo of this size."""
+        return height // self.patch_size, width // self.patch_size
+
+
+def encode_each(encoder: Callable[[Tensor], Tensor], photos: Sequence[Tensor]) -> list[Tensor]:
+    """Encodes photos ``[3, height, width]`` of any sizes, in their order.
+
+    On CUDA photos of one size are one batch. On a CPU, where that is no faster, photos go one by one, so that the
+    tokens of a photo are the same, bit for bit, whatever other photos there are.
+    """
+    if not photos or photos[0].device.type == "cpu":
+        return [encoder(photo.unsqueeze(0))[0] for photo in photos]
+    shapes = [tuple(photo.shape) for photo in photos]
+    tokens: dict[int, Tensor] = {}
+    for shape in sorted(set(shapes)):
+        members = [index for index, other in enumerate(shapes) if other == shape]
+        tokens.update(zip(members, encoder(torch.stack([photos[index] for index in members])), strict=True))
+    return [tokens[index] for index in range(len(photos))]
 
 
 class _Keys(nn.Module):

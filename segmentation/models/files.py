@@ -48,11 +48,25 @@ def load_model(folder: Path) -> tuple[UniversalModel, TrainSettings]:
     """
     state, settings = load_model_state(folder), load_settings(folder)
     model = UniversalModel(settings, load_encoder=False)
+    state.setdefault("key_mean", model.key_mean)  # of a file without one: zero
     try:
         load_states({MODEL_FILE: (model, state)})
     except ValueError as error:
         raise ValueError(f"'{folder}' has a model that does not fit its {SETTINGS_FILE}: {error}") from None
     return model, settings
+
+
+def model_folder(model: Path) -> Path:
+    """Returns the folder of a trained model, which may be named by its ``model.safetensors``.
+
+    Raises:
+        FileNotFoundError: another file, or nothing.
+    """
+    if model.is_dir():
+        return model
+    if model.is_file() and model.name == MODEL_FILE:
+        return model.parent
+    raise FileNotFoundError(f"'model' must be the folder of a training run or the {MODEL_FILE} in it, got '{model}'")
 
 
 def load_model_state(folder: Path) -> dict[str, Tensor]:

@@ -153,14 +153,21 @@ class MultiScaleEncoder(nn.Module):
             maps = self._run(extractor, maps, intermediates[-1], layout)
         return EncoderFeatures(keys, self.maps(stem, maps, intermediates, keys, layout))
 
-    def keys(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """Computes the keys of :meth:`forward` alone, and nothing that they do not need."""
+    def keys(
+        self, pixels: Float[Tensor, "batch 3 height width"], blocks: int = 1
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """Computes the keys of :meth:`forward` alone, and nothing that they do not need.
+
+        Args:
+            pixels: RGB in [0, 1], height and width multiples of the patch.
+            blocks: number of blocks, counted from the last, whose keys stand side by side.
+        """
         normalised = self.vit.normalised(pixels)
         if not self.freeze:
             _, maps, layout = self._spatial_prior(normalised)
-            return self._run_blocks(normalised, maps, layout, last=False)[0].keys
+            return self._run_blocks(normalised, maps, layout, last=False, blocks=blocks)[0].keys
         with torch.no_grad():
-            return self._run_blocks(normalised, last=False)[0].keys
+            return self._run_blocks(normalised, last=False, blocks=blocks)[0].keys
 
     @torch.no_grad()
     def block_tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> BlockTokens:
@@ -188,7 +195,13 @@ class MultiScaleEncoder(nn.Module):
         return stem, as_pixels(maps), Layout.of((height // self.patch_size, width // self.patch_size), maps)
 
     def _run_blocks(
-        self, pixels: Tensor, maps: Tensor | None = None, layout: Layout | None = None, *, last: bool = True
+        self,
+        pixels: Tensor,
+        maps: Tensor | None = None,
+        layout: Layout | None = None,
+        *,
+        last: bool = True,
+        blocks: int = 1,
     ) -> tuple[BlockTokens, Tensor | None]:
         """Runs the blocks of the transformer; tokens and maps, if there are any, interact before and after each group.
 
@@ -196,6 +209,7 @@ class MultiScaleEncoder(nn.Module):
         """
         tokens, rotary = self.vit.embed(self._reduced(pixels))
         intermediates: list[Tensor] = []
+        inputs: list[Tensor] = []  # of the blocks whose keys are taken
         for index, group in enumerate(self.groups):
             if index:
                 intermediates.append(self.vit.patches(tokens))
@@ -205,12 +219,15 @@ class MultiScaleEncoder(nn.Module):
                 injected = self._run(self.injectors[index], self.vit.patches(tokens), maps, layout)
                 tokens = torch.cat([tokens[:, : self.vit.num_prefix_tokens], injected], 1)
             for block in group:
+                if block >= self.vit.depth - blocks:
+                    inputs.append(tokens)
                 tokens = self._run(self.vit.through_block, block, tokens, rotary)
-        before_last = tokens
+        inputs.append(tokens)
         if last:
             tokens = self._run(self.vit.through_block, self.vit.depth - 1, tokens, rotary)
             intermediates.append(self.vit.patches(tokens))
-        return BlockTokens(self.vit.keys(before_last), tuple(intermediates)), maps
+        keys = [self.vit.keys(own, block) for own, block in zip(inputs, range(-blocks, 0), strict=True)]
+        return BlockTokens(keys[0] if blocks == 1 else torch.cat(keys, 2), tuple(intermediates)), maps
 
     def _reduced(self, pixels: Tensor) -> Tensor:
         """Reduces photos for the transformer."""

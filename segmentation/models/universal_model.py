@@ -120,6 +120,7 @@ class UniversalModel(nn.Module):
     Attributes:
         token_channels: width of the tokens that segments are groups of.
         token_stride: side of these tokens in pixels.
+        key_mean: mean token of the photos that it was trained with, which the head's view of segments is centred by.
 
     Example:
         >>> from segmentation.config import load_training
@@ -128,6 +129,8 @@ class UniversalModel(nn.Module):
         >>> output.layers[-1].masks.shape  # 30 instance queries and 10 semantic ones
         torch.Size([1, 40, 16, 16])
     """
+
+    key_mean: Tensor
 
     def __init__(self, settings: TrainSettings, *, load_encoder: bool = True) -> None:
         super().__init__()
@@ -166,6 +169,7 @@ class UniversalModel(nn.Module):
         self.query_projection = nn.Linear(decoder.channels, self.token_channels)
         self.head = ProjectionHead(self.token_channels, **asdict(settings.head))
         self.thingness = Thingness(settings.head.clusters)
+        self.register_buffer("key_mean", torch.zeros(self.token_channels))
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None) -> ModelOutput:
         """Computes the tokens, and the masks after every layer.
@@ -190,6 +194,14 @@ class UniversalModel(nn.Module):
             return as_pixels([finest]), (finest.size(2), finest.size(3))
         patch = self.encoder.patch_size
         return features.keys, (pixels.size(2) // patch, pixels.size(3) // patch)
+
+    def segment_features(self, means: Float[Tensor, "segments channels"]) -> Float[Tensor, "segments channels"]:
+        """Subtracts the data set's mean from the mean tokens of segments, to unit length: the input of the head."""
+        return F.normalize(means - self.key_mean, dim=1)
+
+    def segment_thingness(self, means: Float[Tensor, "segments channels"]) -> Float[Tensor, " segments"]:
+        """Returns the thingness of the cluster of each segment, by its mean token; in (0, 1]."""
+        return self.thingness()[self.head(self.segment_features(means)).argmax(1)]
 
     def cluster_cosines(self, queries: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows clusters"]:
         """Returns the cosines of queries with the prototypes of the clusters.

@@ -1,5 +1,6 @@
 """A run of the pseudo-masker over photos."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.config import MaskSettings
 from segmentation.config.load import to_plain
 from segmentation.data.photos import PhotoFile
 from segmentation.export.coco_files import coco_annotations, write_coco
 from segmentation.export.label_maps import write_label_maps
 from segmentation.export.picture_sheets import write_mask_sheet
+from segmentation.models.files import MODEL_FILE, model_folder
 from segmentation.prediction.masker import PseudoMasker
 from segmentation.runs.photo_run import PhotoRun
 from segmentation.runs.run_folder import sha256
@@ -20,31 +21,40 @@ from segmentation.runs.run_plan import RunPlan
 from segmentation.segments.segment import PhotoMasks
 
 
+def encoder_source(encoder: str, weights: Path | None) -> dict[str, Any]:
+    """Returns what identifies an encoder: its name, and name and hash of the file of its weights."""
+    return {
+        "encoder": encoder,
+        "weights": weights.name if weights else None,
+        "weights_sha256": sha256(weights) if weights else None,
+    }
+
+
+def model_source(model: Path) -> dict[str, Any]:
+    """Returns what identifies a trained model: the name of its folder, and the hash of its weights."""
+    folder = model_folder(model)
+    return {"model": folder.resolve().name, "model_sha256": sha256(folder / MODEL_FILE)}
+
+
 class MaskRun(PhotoRun[PhotoMasks]):
     """Makes pseudo-masks of many photos, in formats ``coco``, ``overlay``, ``html``, ``npz``.
 
     Args:
         plan: what to do.
-        settings: how masks are made.
-        encoder: vision transformer, by timm's name.
-        weights: file of its weights; ``None`` for those of timm's hub.
+        masker: makes the masks.
+        source: what the run's folder records of the network beside the settings, see :func:`encoder_source` and
+            :func:`model_source`.
 
     Raises:
-        FileExistsError, TypeError, ValueError: see the masker and the run folder.
+        FileExistsError, ValueError: see the run folder.
     """
 
     description = "pseudo-masks by Online Agglomerative Pooling"
     made_in = "encode"
 
-    def __init__(self, plan: RunPlan, settings: MaskSettings, encoder: str, weights: Path | None) -> None:
-        self.masker = PseudoMasker(encoder, weights, settings=settings, device=plan.device, dtype=plan.dtype)
-        recorded = {
-            "encoder": encoder,
-            "weights": weights.name if weights else None,
-            "weights_sha256": sha256(weights) if weights else None,
-            **to_plain(asdict(settings)),
-        }
-        super().__init__(plan, recorded, self.masker.costs)
+    def __init__(self, plan: RunPlan, masker: PseudoMasker, source: Mapping[str, Any]) -> None:
+        self.masker = masker
+        super().__init__(plan, {**source, **to_plain(asdict(masker.settings))}, masker.costs)
 
     def predict(self, photos: list[NDArray[np.uint8]]) -> list[PhotoMasks]:
         """Makes the pseudo-masks of a batch of photos."""

@@ -32,7 +32,7 @@ def group_tokens(
     keys: Sequence[Float[Tensor, "_ channels"]] | Float[Tensor, "batch tokens channels"],
     grids: Sequence[Grid],
     settings: MaskSettings,
-    values: Float[Tensor, "batch tokens values"] | None = None,
+    values: Sequence[Float[Tensor, "_ values"]] | Float[Tensor, "batch tokens values"] | None = None,
     *,
     parts: int = 1,
 ) -> list[GroupedTokens]:
@@ -52,13 +52,13 @@ def group_tokens(
         >>> grouped.candidates["instance"].masks.flatten(1).int().tolist()
         [[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1]]
     """
-    x = keys.flatten(0, 1) if isinstance(keys, Tensor) else torch.cat(list(keys))
+    x = _rows(keys)
     sizes = [rows * columns for rows, columns in grids]
     layout = Layout.of(torch.repeat_interleave(torch.tensor(sizes, device=x.device)), len(grids))
     edges = _grid_edges(grids, settings.connectivity, x.device)
     units = [unit_tokens(part, layout, settings.center) for part in x.chunk(parts, 1)]
     tokens = units[0] if parts == 1 else torch.cat(units, 1) / parts**0.5
-    flat_values = None if values is None else values.flatten(0, 1)
+    flat_values = None if values is None else _rows(values)
     if settings.linkage == "balanced":
         by_kind = merge_candidates(x, tokens, edges, layout, grids, settings, flat_values)
     else:
@@ -69,6 +69,30 @@ def group_tokens(
         GroupedTokens(photo_tokens, {kind: candidates[photo] for kind, candidates in by_kind.items()})
         for photo, photo_tokens in enumerate(tokens.split(sizes))
     ]
+
+
+def with_length(keys: Float[Tensor, "*rows channels"]) -> Float[Tensor, "*rows values"]:
+    """Appends a one to each key, so that :func:`of_length` recovers the length of what is averaged of them."""
+    return torch.cat([keys, torch.ones_like(keys[..., :1])], -1)
+
+
+def of_length(features: Float[Tensor, "segments values"]) -> Float[Tensor, "segments channels"]:
+    """Gives features of segments, unit vectors, the length that the mean of their keys has.
+
+    Args:
+        features: features averaged from keys :func:`with_length`.
+
+    Example:
+        >>> keys = torch.tensor([[3.0, 0.0], [1.0, 2.0]])
+        >>> mean = with_length(keys).mean(0, keepdim=True)
+        >>> of_length(torch.nn.functional.normalize(mean, dim=1))
+        tensor([[2., 1.]])
+    """
+    return features[:, :-1] / features[:, -1:]
+
+
+def _rows(values: Sequence[Tensor] | Tensor) -> Tensor:
+    return values.flatten(0, 1) if isinstance(values, Tensor) else torch.cat(list(values))
 
 
 def _single_linkage_candidates(

@@ -68,6 +68,18 @@ class ScoredMasks:
     features: Float[Tensor, "chosen channels"]
 
 
+@dataclass(frozen=True)
+class _Ranking:
+    """The score of candidates, times their thingness where that is known."""
+
+    score: Callable[[Cues], Tensor]
+    thingness: Callable[[Tensor], Tensor] | None
+
+    def __call__(self, candidates: Candidates, tokens: Tensor, filtered: Tensor) -> Tensor:
+        scores = self.score(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
+        return scores if self.thingness is None else scores * self.thingness(candidates.features)
+
+
 def scored_masks(
     grouped: GroupedTokens,
     photo: Float[Tensor, "3 height width"],
@@ -75,6 +87,7 @@ def scored_masks(
     max_masks: Mapping[str, int],
     score: Callable[[Cues], Tensor] | None = None,
     cell: int = CELL,
+    thingness: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, ScoredMasks]:
     """Scores and chooses the segments of one photo, kind by kind.
 
@@ -86,10 +99,19 @@ def scored_masks(
         score: scores segments by their cues; ``None`` for that of the settings.
         cell: number of pixels per token of the masks that are returned, and at which candidates are looked at; of the
             many of balanced linkage at two pixels per token at most.
+        thingness: factors of the scores of instance candidates, by their features ``[S, channels]``; ``None`` for 1.
     """
     score = SegmentScore(settings.score) if score is None else score
     return {
-        kind: _choose(grouped.candidates[kind], grouped.tokens, photo, settings, most, score, cell)
+        kind: _choose(
+            grouped.candidates[kind],
+            grouped.tokens,
+            photo,
+            settings,
+            most,
+            _Ranking(score, thingness if kind == KINDS[0] else None),
+            cell,
+        )
         for kind, most in max_masks.items()
     }
 
@@ -100,7 +122,7 @@ def _choose(
     photo: Tensor,
     settings: MaskSettings,
     max_masks: int,
-    score: Callable[[Cues], Tensor],
+    ranking: _Ranking,
     cell: int,
 ) -> ScoredMasks:
     rows, columns = candidates.masks.shape[-2:]
@@ -110,11 +132,11 @@ def _choose(
         empty = tokens.new_zeros(0)
         soft, fine = empty.view(0, rows, columns), empty.view(0, *size)
         return ScoredMasks(Selection(none, candidates.levels, none), empty, soft, fine, candidates.features)
-    candidates = _most_promising(candidates, tokens, score)
+    candidates = _most_promising(candidates, tokens, ranking)
     soft = soft_masks(candidates.masks, tokens)
     small = min(cell, looking_cell(settings))
     filtered = _filtered(soft, photo, small)
-    scores = score(segment_cues(candidates.masks, candidates.levels, tokens, filtered))
+    scores = ranking(candidates, tokens, filtered)
     seen = filtered if settings.refine else _enlarged(soft, small)
     compared = seen > 0.5
     selection = select_segments(
@@ -153,12 +175,12 @@ def _enlarged(soft: Tensor, cell: int) -> Tensor:
     return F.interpolate(soft[None], (cell * soft.size(1), cell * soft.size(2)), mode="bilinear")[0]
 
 
-def _most_promising(candidates: Candidates, tokens: Tensor, score: Callable[[Cues], Tensor]) -> Candidates:
+def _most_promising(candidates: Candidates, tokens: Tensor, ranking: _Ranking) -> Candidates:
     """Keeps the best candidates of large photos, by what the tokens say, as if all edges were crisp."""
     if len(candidates.masks) <= _MOST_CANDIDATES:
         return candidates
     crisp = torch.ones(len(candidates.masks), 1, 1, device=tokens.device)
-    scores = score(segment_cues(candidates.masks, candidates.levels, tokens, crisp))
+    scores = ranking(candidates, tokens, crisp)
     kept = scores.topk(_MOST_CANDIDATES).indices.sort().values
     position = torch.full_like(candidates.parent, -1)
     position.index_copy_(0, kept, torch.arange(kept.numel(), device=kept.device))

@@ -5,13 +5,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
-from segmentation.segments.grouping import group_tokens
+from segmentation.segments.grouping import group_tokens, of_length, with_length
 from segmentation.segments.selection import pixels_per_token, scored_masks
 
 
@@ -44,14 +43,12 @@ class Teacher(nn.Module):
         settings: settings of the training.
     """
 
-    key_mean: Tensor
     batches: Tensor
 
     def __init__(self, student: UniversalModel, settings: TrainSettings) -> None:
         super().__init__()
         self.model = copy.deepcopy(student).requires_grad_(False).eval()
         self.settings = settings
-        self.register_buffer("key_mean", torch.zeros(student.token_channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
 
     def train(self, mode: bool = True) -> "Teacher":
@@ -70,14 +67,15 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def update_key_mean(self, mean: Float[Tensor, " channels"]) -> None:
-        """Takes the mean key of a batch, over all processes, into the running mean of the data set."""
+        """Takes the mean key of a batch, over all processes, into the running mean of the data set, ``key_mean``."""
         momentum = self.settings.teacher.center_momentum if self.batches else 0.0
-        self.key_mean.lerp_(mean.to(self.key_mean.dtype), 1 - momentum)
+        key_mean = self.model.key_mean
+        key_mean.lerp_(mean.to(key_mean.dtype), 1 - momentum)
         self.batches += 1
 
     def features(self, means: Float[Tensor, "segments channels"]) -> Float[Tensor, "segments channels"]:
-        """Subtracts the data set's mean from the mean keys of segments, to unit length: the input of the head."""
-        return F.normalize(means - self.key_mean, dim=1)
+        """Makes the input of the head (:meth:`~UniversalModel.segment_features`)."""
+        return self.model.segment_features(means)
 
     @torch.no_grad()
     def segments(
@@ -91,8 +89,7 @@ class Teacher(nn.Module):
         """
         keys, masks = keys.float(), self.settings.masks
         side = math.isqrt(keys.size(1))  # global views are squares
-        values = torch.cat([keys, torch.ones_like(keys[..., :1])], 2)  # the one recovers the length after averaging
-        grouped = group_tokens(keys, [(side, side)] * len(keys), masks, values)
+        grouped = group_tokens(keys, [(side, side)] * len(keys), masks, with_length(keys))
         most: dict[str, int] = {
             kind: getattr(self.settings.teacher, f"{kind}_segments") for kind in self.settings.losses.kinds
         }
@@ -101,7 +98,7 @@ class Teacher(nn.Module):
         for photo, photo_tokens in zip(pixels, grouped, strict=True):
             of_photo = {}
             for kind, scored in scored_masks(photo_tokens, photo, masks, most, cell=cell).items():
-                means = scored.features[:, :-1] / scored.features[:, -1:]
+                means = of_length(scored.features)
                 of_photo[kind] = TeacherSegments(scored.fine, scored.scores, means, scored.selection.levels)
             segments.append(of_photo)
         return segments

@@ -25,7 +25,7 @@ def training_panel(teacher: Teacher, samples: Sequence[Sample]) -> UInt8[np.ndar
         teacher: teacher of the run.
         samples: samples whose global views are shown.
     """
-    pixels = torch.stack([sample.global_view for sample in samples]).to(teacher.key_mean.device).float() / 255
+    pixels = torch.stack([sample.global_view for sample in samples]).to(teacher.model.key_mean.device).float() / 255
     found = teacher.segments(pixels, teacher.model.tokens(pixels))
     predicted = predicted_masks(teacher.model, pixels, teacher.settings)
     masks = teacher.settings.masks

@@ -70,6 +70,15 @@ def tiny_model(settings: TrainSettings) -> UniversalModel:
     return model
 
 
+def seen_model(settings: TrainSettings) -> UniversalModel:
+    """One whose clusters have seen segments."""
+    model, clusters = tiny_model(settings), settings.head.clusters
+    with torch.no_grad():
+        model.key_mean.copy_(model.tokens(torch.rand(1, 3, 64, 64)).mean((0, 1)))
+    model.thingness.update(100 * torch.rand(clusters), torch.full((clusters,), 100.0))
+    return model
+
+
 def write_model(folder: Path, *changes: str) -> None:
     settings = tiny_settings(*changes)
     save_model(folder, tiny_model(settings).state_dict(), settings)

@@ -69,7 +69,7 @@ def test_the_mean_and_the_head_are_of_the_map() -> None:
         mean = parts.teacher.model.tokens(pixels).mean((0, 1))
         before = parts.teacher.model.encoder.maps.token_gate.clone()
     parts.learn(samples, 0)
-    torch.testing.assert_close(parts.teacher.key_mean, mean)
+    torch.testing.assert_close(parts.teacher.model.key_mean, mean)
     assert not torch.equal(parts.teacher.model.encoder.maps.token_gate, before)  # the teacher's map follows
 
 
