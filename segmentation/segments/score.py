@@ -10,7 +10,7 @@ from torch import Tensor
 from segmentation.config.masks import ScoreSettings
 from segmentation.segments.pixel_masks import mean_tokens, surroundings
 
-_LEAST = 1e-6
+_LEAST = 1e-30  # uncentred tokens are all so alike that products of their cues get this small
 
 
 class Cues(NamedTuple):
