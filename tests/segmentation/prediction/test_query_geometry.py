@@ -27,7 +27,7 @@ def test_a_mask_smaller_than_a_token_ranks_last() -> None:
     logits = torch.full((2, 24, 36), -30.0)
     logits[0, 9:10, 14:15] = logits[1, 8:16, 12:20] = 30
     point, block = query_geometry(logits, tokens, GRID, photo)
-    assert point == pytest.approx(1e-6 ** (1 / 6))
+    assert point == pytest.approx(1e-30 ** (1 / 6))
     assert block > point
 
 
