@@ -1,7 +1,7 @@
 """Compares levels that follow the data with tuned thresholds, on tokens of many layers, sizes and kinds."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,12 +197,13 @@ def token_sets(
 ) -> None:
     """One setting for all tokens against thresholds tuned for each, class-agnostic masks."""
     run.begin()
-    photos = Photos.of(folder, encoder, weights, run.device, 2 if run.quick else limit)
-    tuning = Photos.of(tune_photos, encoder, weights, run.device, 2 if run.quick else tune_limit)
+    photos = Photos.of(folder, encoder, weights, run.device, 1 if run.quick else limit)
+    tuning = Photos.of(tune_photos, encoder, weights, run.device, 1 if run.quick else tune_limit)
     settings = {"photos": len(photos.names), "tuned_on": len(tuning.names), "data": folder.name, "encoder": encoder}
     record = Record("token_sets", run, settings)
     ways = encoders(encoder, weights)
     for tokens in chosen(only):
+        tokens = replace(tokens, size=224) if run.quick else tokens
         record.add(row_of(tokens, ways[tokens.kind], photos, ground_truth, tuning, tune_ground_truth))
         record.write_json()  # a long run leaves what it has
     shares = [row["AR100"] / row["tuned_AR100"] for row in record.rows if row["tuned_AR100"]]

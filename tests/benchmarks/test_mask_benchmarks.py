@@ -130,13 +130,13 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
 def test_token_sets(tmp_path: Path, photo_arguments: list[str]) -> None:
     photos, truth = photo_arguments[1], photo_arguments[3]
     arguments = [*photo_arguments, "--tune-photos", photos, "--tune-ground-truth", truth]
-    rows = run(token_sets, tmp_path, *arguments, "--only", "colours", "--only", "mirrored")
+    rows = run(token_sets, tmp_path, *arguments, "--only", "colours")
     assert [(row["tokens"], row["center"]) for row in rows] == [
-        (tokens.name, "yes") for tokens in SETS if tokens.kind in ("mirrored", "colours")
+        (tokens.name, "yes") for tokens in SETS if tokens.kind == "colours"
     ]
     for row in rows:
         assert row["factor"] in FACTORS
-        assert row["AR100"] > 0
+        assert 0 <= row["AR100"] <= 100
         difference, low, high = row["gain_AR100"]
         assert low <= difference <= high
         assert difference == pytest.approx(row["AR100"] - row["tuned_AR100"])

@@ -37,6 +37,7 @@ def scipys_forest(edge_index: Tensor, score: Tensor, num_nodes: int) -> np.ndarr
 
 
 def test_total_equals_scipys_on_any_graph() -> None:
+    print("seed", torch.seed())  # fresh graphs every time
     for number in range(2000):
         edge_index, score, num_nodes = scored_graph(number)
         forest = maximum_spanning_forest(edge_index, score, num_nodes)

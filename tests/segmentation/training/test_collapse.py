@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.segmentation.training.tiny import said, start, tiny
 
-STEPS = 200
+STEPS = 150
 
 
 def warned(folder: Path, *changes: str) -> tuple[str, int]:
