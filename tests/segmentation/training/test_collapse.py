@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.segmentation.training.tiny import said, start, tiny
 
-STEPS = 150
+STEPS = 125
 
 
 def warned(folder: Path, *changes: str) -> tuple[str, int]:
