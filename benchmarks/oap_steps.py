@@ -11,6 +11,7 @@ from torch import Tensor
 import graphpool.online_pooling
 from benchmarks.timing import stopwatch
 from graphpool import OnlineAgglomerativePooling
+from graphpool.supernodes import Supernodes
 from graphpool.threshold_grouping import group_edges, group_pairs
 
 STEPS = ("edges", "merge", "semantic", "rest")
@@ -47,12 +48,12 @@ def _timed_steps(seconds: dict[str, float], device: torch.device) -> Iterator[No
 
         return call
 
-    merge = OnlineAgglomerativePooling._merge
+    merge = Supernodes.merge
     with ExitStack() as stack:
         for place, name, function, step in (
             (graphpool.online_pooling, "group_edges", group_edges, "edges"),
             (graphpool.online_pooling, "group_pairs", group_pairs, "semantic"),
-            (OnlineAgglomerativePooling, "_merge", merge, None),
+            (Supernodes, "merge", merge, None),
         ):
             stack.enter_context(patch.object(place, name, timed(function, step)))
         yield

@@ -16,7 +16,7 @@ from graphpool.grouping import FEW_NODES, Grouped, Grouping
 from graphpool.pooled import Pooled
 from graphpool.precision import widen
 from graphpool.segment_reduce import add_rows, average_rows, take_rows
-from graphpool.similarity import dot_on_edges, spatial_similarity
+from graphpool.similarity import dot_on_edges, pair_scores
 from graphpool.vote import LOGITS
 
 FEATURES = ("vote", "mean", "sum")
@@ -178,7 +178,7 @@ class AgglomerativePool(nn.Module):
 
     def _warn_if_useless(self, graph: Graph, count: int) -> None:
         num_nodes, num_edges = graph.x.size(0), graph.edge_index.size(1)
-        if self.grouping.ratio is not None or num_nodes <= FEW_NODES * graph.num_graphs or not num_edges:
+        if self.ratio is not None or num_nodes <= FEW_NODES * graph.num_graphs or not num_edges:
             return
         if count == num_nodes:
             did, where = "merged nothing", "no score is"
@@ -222,8 +222,7 @@ class AgglomerativePool(nn.Module):
             # both directions of an edge score the same, and Eq. 3 is what costs
             pairs, pair_of_edge = unique_edges(sort_ends(edge_index), x.size(0), return_inverse=True)
             assert pair_of_edge is not None  # asked for
-            spatial = spatial_similarity(state, pairs)
-            score = self.feature_weight * dot_on_edges(unit, pairs) + (1 - self.feature_weight) * spatial
+            score = pair_scores(unit, state, pairs, self.feature_weight)
             return score.index_select(0, pair_of_edge).to(x.dtype)
 
     def _reduce_features(self, x: Tensor, cluster: Tensor, count: int, state: AffinityState | None) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphpool.affinity_state import CENTERS, unit_tokens
@@ -22,6 +22,7 @@ from graphpool.similarity import dot_on_edges
 from graphpool.spanning_forest import linkage_rows
 
 LINKAGES = ("average", "balanced")
+_ROUNDING = 1e-6  # of the similarity of equal nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Dendrogram:
     @cached_property
     def rank(self) -> Int[Tensor, " merges"]:
         """Number of the merges of the same graph before each, ``[M]``."""
-        order, place, _ = ranks_in_graphs(self.height, self.graph, self.num_graphs)
+        order, place = ranks_in_graphs(self.height, self.graph, self.num_graphs)
         return torch.empty_like(place).index_copy_(0, order, place)
 
     @cached_property
@@ -111,15 +112,21 @@ class Dendrogram:
         order[first[:num_nodes]] = np.arange(num_nodes)
         return torch.from_numpy(order).to(self.batch.device), torch.from_numpy(first).to(self.batch.device)
 
-    def merges_for(self, ratio: float, share_of: Int[Tensor, " graphs"] | None = None) -> Int[Tensor, " graphs"]:
-        """Counts the merges of each graph that leave at most a share of its nodes, ``[num_graphs]``.
-
-        Args:
-            ratio: the share, in (0, 1].
-            share_of: what it is a share of, such as the number of tokens of each graph; its nodes if not given.
-        """
-        Grouping(None, ratio).check()
-        return needed_merges(self.batch, self.num_graphs, ratio, share_of)
+    def made(
+        self,
+        *,
+        ratio: float | None = None,
+        threshold: float | None = None,
+        share_of: Int[Tensor, " graphs"] | None = None,
+    ) -> Bool[Tensor, " merges"]:
+        """Says which merges a cut keeps, ``[M]``; see :meth:`cut`."""
+        if ratio is not None and threshold is None:
+            Grouping(None, ratio).check()
+            needed = needed_merges(self.batch, self.num_graphs, ratio, share_of)
+            return self.rank < needed.index_select(0, self.graph)
+        if threshold is not None and ratio is None:
+            return self.height > check_number("threshold", threshold, -math.inf, math.inf)
+        raise ValueError(f"one of 'ratio' and 'threshold' must be given, got {ratio} and {threshold}")
 
     def cut(
         self,
@@ -133,7 +140,8 @@ class Dendrogram:
         Args:
             ratio: largest share of the nodes of each graph that is left, in (0, 1]; rounded down, at least one node.
             threshold: merges above it are made.
-            share_of: what the ratio is a share of, see :meth:`merges_for`.
+            share_of: what the ratio is a share of, such as the number of tokens of each graph, ``[num_graphs]``; its
+                nodes if not given.
 
         Returns:
             Group of each node, numbered by first nodes, ``[num_nodes]``, int64.
@@ -147,12 +155,7 @@ class Dendrogram:
             >>> agglomerate(x, grid_graph(1, 3)).cut(threshold=0.5)
             tensor([0, 0, 1])
         """
-        if ratio is not None and threshold is None:
-            made = self.rank < self.merges_for(ratio, share_of).index_select(0, self.graph)
-        elif threshold is not None and ratio is None:
-            made = self.height > check_number("threshold", threshold, -math.inf, math.inf)
-        else:
-            raise ValueError(f"one of 'ratio' and 'threshold' must be given, got {ratio} and {threshold}")
+        made = self.made(ratio=ratio, threshold=threshold, share_of=share_of)
         return hook_and_contract(self.ends.index_select(1, made.nonzero().view(-1)), self.num_nodes)[0]
 
     def to_linkage(self, graph: int = 0, top: float = 1.0) -> NDArray[np.float64]:
@@ -170,11 +173,8 @@ class Dendrogram:
         if not nodes.numel():
             raise ValueError(f"'graph' must be that of some nodes, got {graph}")
         own = (self.graph == graph).nonzero().view(-1)
-        distance = top - self.height.index_select(0, own).double().cpu().numpy()
-        if distance.size and distance[0] < -1e-6:
-            raise ValueError(f"'top' must be at least the largest similarity, {top - distance[0]}, got {top}")
         ends = self.ends.index_select(1, own) - nodes[0]
-        return linkage_rows(ends.cpu().numpy(), distance.clip(min=0), nodes.numel())
+        return linkage_rows(ends, self.height.index_select(0, own), nodes.numel(), top, rounding=_ROUNDING)
 
 
 def agglomerate(

@@ -91,7 +91,7 @@ class Grouping:
             rule: _Rule = _Above(score.new_full((num_graphs,), self.threshold), batch)
         else:
             needed = needed_merges(batch, num_graphs, self.ratio, share_of)
-            rule = (BestFirst if self.group == "components" else _InRounds)(needed, batch)
+            rule = (_BestFirst if self.group == "components" else _InRounds)(needed, batch)
         if self.group == "components" and self.max_area is None:
             if self.threshold is not None:
                 kept = (score > self.threshold).nonzero().view(-1)
@@ -152,7 +152,7 @@ class _Above(NamedTuple):
         return merges, self.threshold
 
 
-class BestFirst(NamedTuple):
+class _BestFirst(NamedTuple):
     """Makes as many merges in each graph as are needed, the highest first; of equal ones the first."""
 
     needed: Tensor
@@ -160,14 +160,14 @@ class BestFirst(NamedTuple):
 
     def allow(self, made: Merges, candidates: Merges) -> Tensor:
         # once enough merges are made, lower ones cannot be among the highest
-        order, place, _ = ranks_in_graphs(made.height, self._graph(made), self.needed.numel())
+        order, place = ranks_in_graphs(made.height, self._graph(made), self.needed.numel())
         decisive = made.take(order[place == (self.needed - 1).index_select(0, self._graph(made.take(order)))])
         enough = candidates.height.new_full((self.needed.numel(),), -torch.inf)
         enough = enough.index_copy(0, self._graph(decisive), decisive.height).masked_fill(self.needed == 0, torch.inf)
         return candidates.height > enough.index_select(0, self._graph(candidates))
 
     def result(self, merges: Merges) -> tuple[Merges, Tensor]:
-        order, place, _ = ranks_in_graphs(merges.height, self._graph(merges), self.needed.numel())
+        order, place = ranks_in_graphs(merges.height, self._graph(merges), self.needed.numel())
         ranked = merges.take(order)
         best = ranked.take((place < self.needed.index_select(0, self._graph(ranked))).nonzero().view(-1))
         return best, _just_below(best, self._graph(best), self.needed.numel())
@@ -185,7 +185,7 @@ class _InRounds(NamedTuple):
     def allow(self, made: Merges, candidates: Merges) -> Tensor:
         before = count_rows(self.batch.index_select(0, made.ends[0]), self.needed.numel())
         graph = self.batch.index_select(0, candidates.ends[0])
-        order, place, _ = ranks_in_graphs(candidates.height, graph, self.needed.numel())
+        order, place = ranks_in_graphs(candidates.height, graph, self.needed.numel())
         allowed = place < (self.needed - before).index_select(0, graph.index_select(0, order))
         return torch.empty_like(allowed).index_copy_(0, order, allowed)
 
@@ -201,15 +201,14 @@ def _just_below(merges: Merges, graph: Tensor, num_graphs: int) -> Tensor:
     return torch.where(lowest < torch.inf, just_below, lowest)
 
 
-def ranks_in_graphs(height: Tensor, graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor, Tensor]:
+def ranks_in_graphs(height: Tensor, graph: Tensor, num_graphs: int) -> tuple[Tensor, Tensor]:
     """Ranks merges by falling height inside each graph.
 
     Returns:
-        The order of the merges by graph and rank; the rank of each in this order, from zero; and how many each graph
-        has.
+        The order of the merges by graph and rank, and the rank of each in this order, from zero.
     """
     order = height.argsort(descending=True, stable=True)
     order = order.index_select(0, graph.index_select(0, order).argsort(stable=True))
     counts = count_rows(graph, num_graphs)
     start = (counts.cumsum(0) - counts).index_select(0, graph.index_select(0, order))
-    return order, torch.arange(order.numel(), device=order.device) - start, counts
+    return order, torch.arange(order.numel(), device=order.device) - start

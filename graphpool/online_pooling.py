@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,20 +17,12 @@ from graphpool.hierarchy import Hierarchy, Level
 from graphpool.partition import Partition
 from graphpool.precision import widen
 from graphpool.regular_graphs import pairs_of_graphs
-from graphpool.segment_reduce import add_rows, count_rows
-from graphpool.similarity import dot_on_edges, spatial_similarity
+from graphpool.similarity import pair_scores
+from graphpool.supernodes import Averaging, Supernodes
 from graphpool.threshold_grouping import MergeRule, group_edges, group_pairs
 from graphpool.vote import LOGITS
 
 FEATURES = ("vote", "mean")
-
-
-class _Supernodes(NamedTuple):
-    """What is left of the tokens: features, ``None`` at first; sums of the values for means; sums of the tokens."""
-
-    features: Tensor | None
-    value_sums: Tensor | None
-    state: AffinityState
 
 
 class OnlineAgglomerativePooling(nn.Module):
@@ -184,25 +175,24 @@ class OnlineAgglomerativePooling(nn.Module):
         tokens = unit_tokens(x, layout, self.center)
         if values is None and self.center != "none":
             values = F.normalize(widen(x), dim=1)
-        channels = tokens.size(1)
         # Eq. 6 averages the tokens, by which supernodes are compared, and beside them the values, which are returned
         sources = tokens if values is None else torch.cat([tokens, widen(values)], dim=1)
         state = AffinityState.start(tokens, layout, values=sources, anchors=self.anchors)
         # for means: sums of the values over each supernode; the state has those of the tokens
         value_sums = None if values is None or self.features == "vote" else widen(values)
         edges: Tensor | None = _undirected(graph.edge_index, x.size(0))
-        pooled = _Supernodes(None, value_sums, state)
+        pooled = Supernodes(None, value_sums, state, Averaging(self.features, self.temperature, self.logits))
         levels: list[Level] = []
         num_tokens = layout.ptr.diff()
         for rule, semantic_rule in self._rules():
-            pooled, edges, threshold = self._contract(pooled, channels, edges, rule, num_tokens)
+            pooled, edges, threshold = self._contract(pooled, edges, rule, num_tokens)
             if not levels:
                 self._warn_if_all_merged(pooled.state.area.numel(), layout)
-            instance = self._partition(pooled, channels, layout, x.dtype)
+            instance = pooled.partition(self.min_area, layout, x.dtype)
             semantic, semantic_threshold = None, None
             if self.semantic:
-                merged, _, semantic_threshold = self._contract(pooled, channels, None, semantic_rule)
-                semantic = self._partition(merged, channels, layout, x.dtype)
+                merged, _, semantic_threshold = self._contract(pooled, None, semantic_rule)
+                semantic = merged.partition(self.min_area, layout, x.dtype)
             levels.append(Level(threshold, instance, semantic, semantic_threshold))
         self._warn_if_nothing_merged(levels[-1].instance, graph.edge_index.size(1))
         return Hierarchy(tuple(levels), graph.batch)
@@ -220,23 +210,21 @@ class OnlineAgglomerativePooling(nn.Module):
 
     def _contract(
         self,
-        nodes: "_Supernodes",
-        channels: int,
+        nodes: Supernodes,
         edges: Tensor | None,
         rule: Grouping,
         share_of: Tensor | None = None,
-    ) -> tuple["_Supernodes", Tensor | None, float | Tensor]:
+    ) -> tuple[Supernodes, Tensor | None, float | Tensor]:
         """Contracts edges, or all pairs of a graph: once, or with ``repeat`` until nothing changes.
 
         Returns:
             What is left, its edges, and the threshold.
         """
         while True:
-            compared = nodes.state.sums if nodes.features is None else nodes.features[:, :channels]
-            cluster, count, threshold = self._group(compared, nodes.state, edges, rule, share_of)
-            if self.repeat and nodes.features is not None and count == compared.size(0):
+            cluster, count, threshold = self._group(nodes.compared, nodes.state, edges, rule, share_of)
+            if self.repeat and nodes.features is not None and count == nodes.features.size(0):
                 return nodes, edges, threshold
-            nodes = self._merge(nodes, cluster, count)
+            nodes = nodes.merge(cluster, count)
             edges = None if edges is None else _undirected(cluster[edges], count)
             if not self.repeat:
                 return nodes, edges, threshold
@@ -253,40 +241,8 @@ class OnlineAgglomerativePooling(nn.Module):
             return *groups, rule.threshold
         if edges is None:
             edges = pairs_of_graphs(layout)
-        score = self.feature_weight * dot_on_edges(x, edges)
-        if self.feature_weight < 1:
-            score += (1 - self.feature_weight) * spatial_similarity(state, edges)
+        score = pair_scores(x, state, edges, self.feature_weight)
         return rule(edges, score, layout.batch, layout.num_graphs, area=state.area, share_of=share_of)
-
-    def _merge(self, nodes: "_Supernodes", cluster: Tensor, count: int) -> "_Supernodes":
-        """Merges supernodes into clusters.
-
-        A cluster of one supernode keeps its features; they are not computed again.
-        """
-        features, state = nodes.features, nodes.state
-        merged = state.merge(cluster, count)
-        value_sums = None if nodes.value_sums is None else add_rows(nodes.value_sums, cluster, count)
-        changed = torch.arange(count, device=cluster.device)
-        if features is not None:
-            changed = (count_rows(cluster, count) > 1).nonzero().view(-1)
-            kept = features.new_empty(count, features.size(1)).index_copy_(0, cluster, features)
-        if self.features == "vote":
-            voters = merged if changed.numel() == count else merged.take(changed)
-            new = voters.vote(self.temperature, self.logits)
-        else:
-            sums = merged.sums if value_sums is None else torch.cat([merged.sums, value_sums], dim=1)
-            new = sums.index_select(0, changed)  # means but for their length, which is normalised away
-        channels = state.sums.size(1)
-        new_tokens, new_values = new.split([channels, new.size(1) - channels], dim=1)
-        new = torch.cat([F.normalize(new_tokens, dim=1), F.normalize(new_values, dim=1)], dim=1)
-        return _Supernodes(new if features is None else kept.index_copy_(0, changed, new), value_sums, merged)
-
-    def _partition(self, nodes: "_Supernodes", channels: int, layout: Layout, dtype: torch.dtype) -> Partition:
-        features, state = nodes.features, nodes.state
-        assert features is not None  # of what was merged at least once
-        returned = features[:, channels:] if features.size(1) > channels else features
-        keep = state.area >= self.min_area
-        return Partition(state.cluster, returned.to(dtype), state.area, state.layout.batch, keep, layout.sizes)
 
     def _warn_if_all_merged(self, count: int, layout: Layout) -> None:
         filled = sum(size > 0 for size in layout.sizes)

@@ -140,6 +140,14 @@ def _sum_on_edges(compare: Callable[..., Tensor], x: Tensor, other: Tensor, edge
     return out
 
 
+def pair_scores(x: Tensor, state: AffinityState, pairs: Tensor, feature_weight: float) -> Tensor:
+    """Computes Eq. 4 of pairs of supernodes with unit features ``x``, ``[num_pairs]``; pairs are sorted by graph."""
+    feature = dot_on_edges(x, pairs)
+    if feature_weight == 1:
+        return feature
+    return feature_weight * feature + (1 - feature_weight) * spatial_similarity(state, pairs)
+
+
 def spatial_similarity(state: AffinityState, pairs: Tensor) -> Tensor:
     """Computes Eq. 3 of pairs of supernodes, ``[num_pairs]``; the pairs are sorted by graph.
 

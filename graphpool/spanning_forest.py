@@ -68,10 +68,7 @@ class SpanningForest:
         """
         if self.num_nodes == 0:
             raise ValueError("'to_linkage' needs a graph with nodes, got none")
-        distance = top - self.score.double().cpu().numpy()
-        if distance.size and distance[0] < 0:
-            raise ValueError(f"'top' must be at least the largest score, {float(self.score[0])}, got {top}")
-        return linkage_rows(self.edge_index.cpu().numpy(), distance, self.num_nodes)
+        return linkage_rows(self.edge_index, self.score, self.num_nodes, top)
 
     def to_networkx(self) -> networkx.Graph:
         """Converts the forest to a networkx graph of all nodes, with ``score`` and ``edge`` on its edges.
@@ -224,8 +221,17 @@ class EdgeKeys:
         return key & 0xFFFFFFFF if self.order is None else self.order.index_select(0, key)
 
 
-def linkage_rows(ends: NDArray[np.int64], distance: NDArray[np.float64], num_nodes: int) -> NDArray[np.float64]:
-    """Builds SciPy's linkage form of merges in order; then joins the trees that are left, at infinite distance."""
+def linkage_rows(
+    ends: Tensor, score: Tensor, num_nodes: int, top: float, *, rounding: float = 0.0
+) -> NDArray[np.float64]:
+    """Builds SciPy's linkage form of merges, best first; then joins the trees that are left, at infinite distance.
+
+    Scores may exceed ``top`` by ``rounding``.
+    """
+    distance = top - score.double().cpu().numpy()
+    if distance.size and distance[0] < -rounding:
+        raise ValueError(f"'top' must be at least the largest score, {float(score[0])}, got {top}")
+    distance = distance.clip(min=0)
     rows = np.empty((num_nodes - 1, 4))
     group = list(range(2 * num_nodes - 1))  # union-find over nodes and the groups that merges make
     size = [1] * num_nodes

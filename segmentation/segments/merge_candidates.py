@@ -1,6 +1,7 @@
 """Candidates by merging the most alike neighbours: every merge makes one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +46,7 @@ def merge_candidates(
     tree = merge_tree_of(edges, tokens, layout.batch, layout.num_graphs, linkage=settings.linkage)
     by_kind = {"instance": _photo_candidates(tree, alone, layout, grids, settings, values)}
     if settings.semantic:
-        group = _cut(tree, _semantic_start(settings), layout, settings)
+        group = tree.cut(**_at(_semantic_start(settings), layout, settings))
         area = count_rows(group, int(group.max()) + 1)
         batch = torch.empty_like(area).index_copy_(0, group, layout.batch)
         pairs = pairs_of_graphs(Layout.of(batch, layout.num_graphs))
@@ -62,10 +63,9 @@ def _semantic_start(settings: MaskSettings) -> float:
     return next((ratio for ratio in settings.ratios if ratio <= _SEMANTIC_NODES), settings.ratios[-1])
 
 
-def _cut(tree: Dendrogram, level: float, layout: Layout, settings: MaskSettings) -> Tensor:
-    if settings.ratios is None:
-        return tree.cut(threshold=level)
-    return tree.cut(ratio=level, share_of=layout.ptr.diff())
+def _at(level: float, layout: Layout, settings: MaskSettings) -> dict[str, Any]:
+    """Returns the arguments that cut a tree at a level: levels of both kinds are shares of the tokens."""
+    return {"threshold": level} if settings.ratios is None else {"ratio": level, "share_of": layout.ptr.diff()}
 
 
 def _photo_candidates(
@@ -91,7 +91,7 @@ def _photo_candidates(
     position.index_copy_(0, kept, torch.arange(kept.numel(), device=kept.device))
     parent = position[tree.parent[kept]]
     labels = torch.stack(
-        [_cut(tree, level, layout, settings).index_select(0, node_of_token) for level in settings.levels]
+        [tree.cut(**_at(level, layout, settings)).index_select(0, node_of_token) for level in settings.levels]
     )
     candidates, start = [], 0
     for grid, index, ancestor, tokens, label, own_values in zip(
@@ -117,11 +117,7 @@ def _photo_candidates(
 
 def _lives(tree: Dendrogram, layout: Layout, settings: MaskSettings) -> Bool[Tensor, "groups levels"]:
     """Finds the levels at which each group lives; one that lives between two levels counts at the coarser one."""
-    if settings.ratios is None:
-        made = torch.stack([tree.height > threshold for threshold in settings.levels], 1)
-    else:
-        needed = torch.stack([tree.merges_for(ratio, layout.ptr.diff()) for ratio in settings.levels], 1)
-        made = tree.rank.unsqueeze(1) < needed.index_select(0, tree.graph)
+    made = torch.stack([tree.made(**_at(level, layout, settings)) for level in settings.levels], 1)
     leaves = made.new_ones(tree.num_nodes, made.size(1))
     exists = torch.cat([leaves, made, torch.zeros_like(made[:1]) if len(made) else leaves.new_zeros(1, made.size(1))])
     lives = exists[:-1] & ~exists[tree.parent]  # no parent: the last row
