@@ -13,10 +13,11 @@ from segmentation import load_preset
 from segmentation.export.coco_files import coco_annotations
 from segmentation.segments.candidates import Candidates
 from segmentation.segments.grouping import GroupedTokens
+from segmentation.segments.photo_segments import photo_segments
 from segmentation.segments.pixel_masks import enlarged_masks
 from segmentation.segments.score import Cues
+from segmentation.segments.scored_masks import scored_masks
 from segmentation.segments.segment import PhotoMasks, encode_masks
-from segmentation.segments.selection import photo_segments, scored_masks
 
 Treatment = Callable[[Tensor, Tensor, np.ndarray], list[dict[str, Any]]]
 

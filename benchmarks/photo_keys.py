@@ -1,9 +1,9 @@
 """Photos with ground truth, and their keys at every size, of every block, as they are asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import click
 import numpy as np
@@ -32,6 +32,24 @@ def photo_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+class Named(Protocol):
+    """Something with a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+SomeNamed = TypeVar("SomeNamed", bound=Named)
+
+
+def chosen(every: Iterable[SomeNamed], names: tuple[str, ...]) -> Iterator[SomeNamed]:
+    """Yields those whose name contains one of ``names``, all of them if there are none."""
+    for each in every:
+        if not names or any(name in each.name for name in names):
+            yield each
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Measures what each choice of the pseudo-masker brings, on photos with ground truth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import click
 import torch
 from torch import Tensor
 
-from benchmarks.photo_keys import Photos, photo_options, scored
+from benchmarks.photo_keys import Photos, chosen, photo_options, scored
 from benchmarks.record import Record, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation import load_preset
@@ -110,13 +110,6 @@ def measure(choice: Choice, photos: Photos, ground_truth: Path, batch_size: int)
     }
 
 
-def chosen(names: tuple[str, ...]) -> Iterator[Choice]:
-    """Yields the choices whose name contains one of ``names``, all of them if there are none."""
-    for choice in CHOICES:
-        if not names or any(name in choice.name for name in names):
-            yield choice
-
-
 @click.command()
 @photo_options
 @click.option("--only", multiple=True, help="Choices whose name has this in it.")
@@ -137,7 +130,7 @@ def pseudo_mask_quality(
     photos = Photos.of(folder, encoder, weights, run.device, 4 if run.quick else limit)
     settings = {"photos": len(photos.names), "data": folder.name, "encoder": encoder}
     record = Record("pseudo_mask_quality", run, settings)
-    for choice in chosen(only):
+    for choice in chosen(CHOICES, only):
         record.add(measure(choice, photos, ground_truth, batch_size))
     print_table(f"Class-agnostic masks of {len(photos.names)} photos, in percent", record.rows, _COLUMNS)
     record.write_json()

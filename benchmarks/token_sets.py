@@ -1,6 +1,6 @@
 """Compares levels that follow the data with tuned thresholds, on tokens of many layers, sizes and kinds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.photo_keys import Photos, photo_options, scores_of
+from benchmarks.photo_keys import Photos, chosen, photo_options, scores_of
 from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from segmentation import MaskSettings, PseudoMasker, TokenEncoder, load_preset
@@ -165,13 +165,6 @@ def row_of(tokens: TokenSet, encode: Encode, photos: Photos, truth: Path, tuning
     }
 
 
-def chosen(names: tuple[str, ...]) -> Iterator[TokenSet]:
-    """Yields the token sets whose name contains one of ``names``, all of them if there are none."""
-    for tokens in SETS:
-        if not names or any(name in tokens.name for name in names):
-            yield tokens
-
-
 @click.command()
 @photo_options
 @click.option(
@@ -202,7 +195,7 @@ def token_sets(
     settings = {"photos": len(photos.names), "tuned_on": len(tuning.names), "data": folder.name, "encoder": encoder}
     record = Record("token_sets", run, settings)
     ways = encoders(encoder, weights)
-    for tokens in chosen(only):
+    for tokens in chosen(SETS, only):
         tokens = replace(tokens, size=224) if run.quick else tokens
         record.add(row_of(tokens, ways[tokens.kind], photos, ground_truth, tuning, tune_ground_truth))
         record.write_json()  # a long run leaves what it has

@@ -21,9 +21,10 @@ from segmentation.models.files import load_model, model_folder
 from segmentation.models.model_tokens import ModelTokens
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.grouping import GroupedTokens, group_tokens, of_length, with_length
+from segmentation.segments.photo_segments import photo_segments
 from segmentation.segments.score import Cues
+from segmentation.segments.scored_masks import looking_cell, pixels_per_token, scored_masks
 from segmentation.segments.segment import PhotoMasks, Segment
-from segmentation.segments.selection import looking_cell, photo_segments, pixels_per_token, scored_masks
 
 
 class PseudoMasker:

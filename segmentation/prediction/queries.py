@@ -14,10 +14,12 @@ from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.snap import snap_masks
 from segmentation.segments.grouping import centred_tokens, group_tokens
+from segmentation.segments.photo_segments import photo_rles
 from segmentation.segments.pixel_masks import filter_by_photo
 from segmentation.segments.score import SegmentScore, segment_cues
-from segmentation.segments.segment import Rle, Segment
-from segmentation.segments.selection import CELL, photo_rles, pixels_per_token, select_segments
+from segmentation.segments.scored_masks import CELL, pixels_per_token
+from segmentation.segments.segment import Rle, Segment, mask_areas
+from segmentation.segments.selection import select_segments
 
 _EPSILON = 1e-4  # keeps logits of snapped masks finite
 _FAINT = 0.02  # the guided filter leaves out parts of the photo where a mask is zero
@@ -166,7 +168,7 @@ def query_segments(
         max_overlap: a segment whose IoU with a better one of its kind is larger is left out.
         max_share: segments that cover a larger share of the photo are left out.
         refine: whether masks follow the edges of the photo.
-        clean: see :func:`~segmentation.segments.selection.photo_rles`.
+        clean: see :func:`~segmentation.segments.photo_segments.photo_rles`.
 
     Example:
         >>> logits = torch.tensor([[[9.0, 9.0, -9.0, -9.0]], [[8.0, 8.0, -9.0, -9.0]], [[-9.0, -9.0, -9.0, 9.0]]])
@@ -205,11 +207,11 @@ def query_segments(
 
 def _segments(kind: str, scores: Sequence[float], clusters: Sequence[int], rles: Sequence[Rle]) -> list[Segment]:
     """Makes segments of the masks that have a pixel at the size of the photo."""
-    kept = [index for index, rle in enumerate(rles) if coco_mask.area(rle)]
-    rles = [rles[index] for index in kept]
+    areas = mask_areas(rles)
+    kept = [index for index, area in enumerate(areas) if area]
+    rles, areas = [rles[index] for index in kept], [areas[index] for index in kept]
     if not rles:
         return []
-    areas = [int(coco_mask.area(rle)) for rle in rles]  # pycocotools counts the masks of a list in a uint8
     boxes = coco_mask.toBbox(rles).astype(int).tolist()
     # with every mask a crowd, COCO's overlap is the share of the row's mask that lies in the column's
     contained = coco_mask.iou(rles, rles, [1] * len(rles)) > _CONTAINED

@@ -26,6 +26,11 @@ def encode_masks(masks: Bool[Tensor, "masks height width"]) -> list[Rle]:
     return coco_mask.encode(columns_first.T) if len(masks) else []
 
 
+def mask_areas(rles: Sequence[Rle]) -> list[int]:
+    """Counts the pixels of each mask, one by one: pycocotools counts the masks of a list in a uint8."""
+    return [int(coco_mask.area(rle)) for rle in rles]
+
+
 def decode_mask(rle: Rle) -> NDArray[np.bool_]:
     """Decodes a mask to ``[height, width]``.
 

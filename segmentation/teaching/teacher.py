@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from segmentation.config.training import TrainSettings
 from segmentation.models.universal_model import UniversalModel
 from segmentation.segments.grouping import group_tokens, of_length, with_length
-from segmentation.segments.selection import pixels_per_token, scored_masks
+from segmentation.segments.scored_masks import pixels_per_token, scored_masks
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from segmentation.models.model_tokens import ModelTokens
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.masker import PseudoMasker
 from segmentation.segments.grouping import group_tokens
+from segmentation.segments.photo_segments import photo_segments
+from segmentation.segments.scored_masks import scored_masks
 from segmentation.segments.segment import Segment
-from segmentation.segments.selection import photo_segments, scored_masks
 from tests.segmentation.prediction.samples import scene, seen_model, tiny_model, tiny_settings
 
 ALL = ("masks.max_overlap=1", "masks.max_share=1", "masks.max_masks=1000", "masks.score.apart=0", "masks.min_area=2")

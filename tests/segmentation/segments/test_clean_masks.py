@@ -12,9 +12,9 @@ from torch import Tensor
 
 from segmentation.prediction.queries import query_segments
 from segmentation.segments.clean_masks import clean_masks
+from segmentation.segments.photo_segments import photo_rles
 from segmentation.segments.pixel_masks import pixel_masks
 from segmentation.segments.segment import Rle, decode_mask
-from segmentation.segments.selection import photo_rles
 from tests.segmentation.prediction.samples import random_found
 from tests.segmentation.segments.samples import random_masks, random_photo
 

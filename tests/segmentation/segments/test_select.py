@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from segmentation.segments.selection import ScoredMasks, Selection, photo_segments, select_segments
+from segmentation.segments.photo_segments import photo_segments
+from segmentation.segments.scored_masks import ScoredMasks
+from segmentation.segments.selection import Selection, select_segments
 
 OPEN: dict[str, Any] = {"max_overlap": 0.53, "max_share": 0.9, "max_masks": 100}
 
