@@ -55,7 +55,7 @@ def test_no_two_files_have_one_name() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("room", [*FLOOR, "commands"])
+@pytest.mark.parametrize("room", [*sorted(FLOOR), "commands"])
 def test_rooms_import_what_stands_before_them(room: str) -> None:
     back = []
     for name, tree in modules("segmentation"):

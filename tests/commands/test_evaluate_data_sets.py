@@ -139,7 +139,8 @@ def test_intervals_and_comparison(roots: dict[str, Path], tmp_path: Path) -> Non
 def test_intervals_of_instances_come_from_the_counts_of_their_numbers(roots: dict[str, Path], tmp_path: Path) -> None:
     found, file = tmp_path / "found.json", tmp_path / "scores.json"
     found.write_text(json.dumps(instance_results(truth_of("coco", "instance", roots["coco"]))))
-    for options, engine in (((), "pycocotools"), (("--bootstrap", 5), "own"), (("--compare", found), "own")):
+    few = ("--bootstrap", 5)
+    for options, engine in (((), "pycocotools"), (few, "own"), (("--compare", found, *few), "own")):
         run("instance", *on("coco", roots, "--predictions", found, *options, "--json", file))
         scores = read(file)
         assert scores["protocol"]["engine"] == engine

@@ -203,7 +203,7 @@ def test_every_setting_is_described(kind: type) -> None:
             "'masks.semantic' must be true where 'losses.kinds' has semantic, got false",
         ),
     ],
-    ids=str,
+    ids=lambda given: getattr(given, "__name__", str(given)),
 )
 def test_settings_that_are_unknown_missing_or_do_not_go_together(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):

@@ -171,7 +171,7 @@ def retrained(folder: Path) -> None:
             r"5 of another shape \(head.mlp.0",
         ),
     ],
-    ids=str,
+    ids=lambda given: getattr(given, "__name__", str(given)),
 )
 def test_folders_that_are_no_model(
     change: Callable[[Path], Any], error: type[Exception], message: str, tmp_path: Path, as_users_call_it: None

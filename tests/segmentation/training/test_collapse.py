@@ -2,9 +2,18 @@
 
 from pathlib import Path
 
+import pytest
+
+from segmentation.teaching import collapse
 from tests.segmentation.training.tiny import said, start, tiny
 
-STEPS = 125
+pytestmark = pytest.mark.usefixtures("as_users_call_it")  # long runs, of parts whose types are checked elsewhere
+STEPS = 45
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collapse, "PATIENCE", 25)
 
 
 def warned(folder: Path, *changes: str) -> tuple[str, int]:

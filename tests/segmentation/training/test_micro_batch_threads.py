@@ -14,6 +14,8 @@ from segmentation.training.run import first_student
 from segmentation.training.step import TrainStep
 from tests.segmentation.training.tiny import ALONE, FROZEN, WINDOWS, differences, tiny
 
+pytestmark = pytest.mark.usefixtures("as_users_call_it")  # long runs, of parts whose types are checked elsewhere
+
 
 @pytest.mark.parametrize("changes", [(), FROZEN, WINDOWS])
 def test_threads_change_nothing(changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:

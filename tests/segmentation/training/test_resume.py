@@ -11,6 +11,8 @@ import pytest
 from segmentation.training.run import TrainRun
 from tests.segmentation.training.tiny import FROZEN, WINDOWS, differences, results, said, start, tiny
 
+pytestmark = pytest.mark.usefixtures("as_users_call_it")  # long runs, of parts whose types are checked elsewhere
+
 
 class Crash(Exception):
     """Whatever ends a process."""
