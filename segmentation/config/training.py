@@ -125,6 +125,7 @@ class TeacherSettings:
     #: what segments are groups of, ``"keys"`` of the transformer's last self-attention or the pixels of the adapter's
     #: finest ``"map"``, of stride 4.
     tokens: Literal["keys", "map"] = "keys"
+    scale: Count = 1  #: factor by which photos are enlarged for these tokens, so that segments are made of more.
     momentum: Share = 0.996  #: momentum of the EMA at the first step; it rises to 1 by a cosine.
     instance_segments: Count = 150  #: largest number of instance segments per photo, best score first.
     semantic_segments: Count = 50  #: largest number of semantic segments per photo, best score first.
@@ -213,3 +214,7 @@ class TrainSettings:
             raise ValueError("'masks.semantic' must be true where 'losses.kinds' has semantic, got false")
         if self.encoder.freeze and self.teacher.tokens == "map":
             raise ValueError("'teacher.tokens' must be keys where 'encoder.freeze' keeps them for later steps, got map")
+        if self.encoder.freeze and self.teacher.scale > 1:
+            raise ValueError(
+                f"'teacher.scale' must be 1 where 'encoder.freeze' keeps keys for later steps, got {self.teacher.scale}"
+            )

@@ -40,8 +40,7 @@ class ModelTokens(nn.Module):
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Returns rows and columns of the tokens of a photo of this size."""
-        stride = self.model.token_stride
-        return -(-height // stride), -(-width // stride)
+        return self.model.grid(height, width)
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """Computes the tokens of photos of one size, row by row, in float32.
@@ -50,10 +49,7 @@ class ModelTokens(nn.Module):
             pixels: RGB in [0, 1], height and width multiples of the patch.
         """
         with torch.autocast(pixels.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            if self.model.by_map:
-                tokens = self.model.tokens(pixels.float())
-            else:
-                tokens = self.model.encoder.keys(pixels.float(), self.blocks)
+            tokens = self.model.tokens(pixels.float(), blocks=self.blocks)
         return tokens.float()
 
     def encode_photos(self, photos: Sequence[Tensor]) -> list[Tensor]:

@@ -104,9 +104,13 @@ class Thingness(nn.Module):
 class ModelOutput(NamedTuple):
     """The output of the network for a batch."""
 
-    tokens: Float[Tensor, "batch tokens channels"]  #: what segments are groups of (:meth:`UniversalModel.tokens`).
-    grid: tuple[int, int]  #: rows and columns of these tokens.
+    features: EncoderFeatures  #: the encoder's keys and maps.
     layers: list[DecoderOutput]  #: predictions of the mask decoder before its first layer and after each.
+
+
+def enlarge(pixels: Float[Tensor, "batch 3 height width"], scale: int) -> Float[Tensor, "batch 3 rows columns"]:
+    """Enlarges photos by bicubic interpolation; values stay in [0, 1]."""
+    return F.interpolate(pixels, scale_factor=scale, mode="bicubic", antialias=True).clamp(0, 1)
 
 
 class UniversalModel(nn.Module):
@@ -119,8 +123,11 @@ class UniversalModel(nn.Module):
 
     Attributes:
         token_channels: width of the tokens that segments are groups of.
-        token_stride: side of these tokens in pixels.
+        token_stride: side of these tokens in pixels of the photo.
         key_mean: mean token of the photos that it was trained with, which the head's view of segments is centred by.
+
+    Raises:
+        ValueError: the side of a token is no multiple of ``teacher.scale``.
 
     Example:
         >>> from segmentation.config import load_training
@@ -165,35 +172,45 @@ class UniversalModel(nn.Module):
         )
         self.by_map = settings.teacher.tokens == "map"
         self.token_channels = self.encoder.channels if self.by_map else self.encoder.key_channels
-        self.token_stride = FINEST_STRIDE * self.encoder.shrink if self.by_map else self.encoder.patch_size
+        self.scale = settings.teacher.scale
+        stride = FINEST_STRIDE * self.encoder.shrink if self.by_map else self.encoder.patch_size
+        if stride % self.scale:
+            raise ValueError(f"'teacher.scale' must divide the {stride} pixels of a token, got {self.scale}")
+        self.token_stride = stride // self.scale
         self.query_projection = nn.Linear(decoder.channels, self.token_channels)
         self.head = ProjectionHead(self.token_channels, **asdict(settings.head))
         self.thingness = Thingness(settings.head.clusters)
         self.register_buffer("key_mean", torch.zeros(self.token_channels))
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"], tokens: BlockTokens | None = None) -> ModelOutput:
-        """Computes the tokens, and the masks after every layer.
+        """Computes the features, and the masks after every layer.
 
         Args:
             pixels: RGB in [0, 1], height and width multiples of the patch.
             tokens: result of the frozen encoder's ``block_tokens`` for these photos, if it is known.
         """
         features = self.encoder(pixels, tokens)
-        grouped, grid = self._grouped(features, pixels)
-        return ModelOutput(grouped, grid, self.mask_decoder(self.pixel_decoder(features.maps)))
+        return ModelOutput(features, self.mask_decoder(self.pixel_decoder(features.maps)))
 
-    def tokens(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """Computes what segments are groups of, keys or pixels of the finest map, and nothing that they do not need."""
-        if self.by_map:
-            return self._grouped(self.encoder(pixels), pixels)[0]
-        return self.encoder.keys(pixels)
+    def tokens(
+        self, pixels: Float[Tensor, "batch 3 height width"], features: EncoderFeatures | None = None, *, blocks: int = 1
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """Computes what segments are groups of, keys or pixels of the finest map, and nothing that they do not need.
 
-    def _grouped(self, features: EncoderFeatures, pixels: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        Args:
+            pixels: RGB in [0, 1], height and width multiples of the patch.
+            features: features of these photos, if they are known; not used where photos are enlarged.
+            blocks: number of blocks, counted from the last, whose keys stand side by side; 1 for pixels of a map.
+        """
+        if self.scale > 1:
+            pixels, features = enlarge(pixels, self.scale), None
         if self.by_map:
-            finest = features.maps[0]
-            return as_pixels([finest]), (finest.size(2), finest.size(3))
-        patch = self.encoder.patch_size
-        return features.keys, (pixels.size(2) // patch, pixels.size(3) // patch)
+            return as_pixels([(features or self.encoder(pixels)).maps[0]])
+        return self.encoder.keys(pixels, blocks) if features is None or blocks > 1 else features.keys
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Returns rows and columns of the tokens of a photo of this size."""
+        return -(-height // self.token_stride), -(-width // self.token_stride)
 
     def segment_features(self, means: Float[Tensor, "segments channels"]) -> Float[Tensor, "segments channels"]:
         """Subtracts the data set's mean from the mean tokens of segments, to unit length: the input of the head."""

@@ -116,11 +116,11 @@ def predicted_masks(
         settings: settings of its training.
     """
     output = model(pixels)
-    last, grid = output.layers[-1], output.grid
+    last, grid = output.layers[-1], model.grid(*pixels.shape[2:])
     num_instance = settings.decoder.instance_queries
     masks, clusters = last.masks.float(), model.cluster_cosines(last.queries).argmax(2)
+    raw = model.tokens(pixels, output.features).float()
     with torch.autocast(pixels.device.type, enabled=False):
-        raw = output.tokens.float()
         if settings.masks.snap is None:
             tokens = centred_tokens(raw, settings.masks.center).unbind()
         else:

@@ -100,9 +100,7 @@ class Criterion:
         logits, labels = _at_uncertain_points(layer.masks[view, query].float(), targets.points[view], pairs.labels)
         student = model.cluster_cosines(layer.queries[view, query]).float()
         objectness = torch.zeros_like(layer.objectness, dtype=torch.float32)
-        weight = torch.zeros_like(objectness)
-        for own in self.queries.values():
-            weight[:, own] = self.settings.no_object
+        weight = self._objectness_weight(layer, targets)
         weight[view, query] = 1.0
         objectness[view, query] = pairs.scores if self.settings.objectness_target == "score" else 1.0
         return {
@@ -111,6 +109,13 @@ class Criterion:
             "objectness": objectness_loss(layer.objectness.float(), objectness, weight),
             "distillation": distillation_loss(student, pairs.clusters, self.settings.student_temperature),
         }
+
+    def _objectness_weight(self, layer: DecoderOutput, targets: ViewTargets) -> Tensor:
+        """Weighs the objectness of each query as if none were matched, ``[views, queries]``."""
+        weight = torch.zeros_like(layer.objectness, dtype=torch.float32)
+        for own in self.queries.values():
+            weight[:, own] = self.settings.no_object
+        return weight
 
 
 @dataclass(frozen=True)

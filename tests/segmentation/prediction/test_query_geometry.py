@@ -41,7 +41,7 @@ def test_it_ranks_what_a_model_finds() -> None:
     pixels = torch.rand(2, 3, 48, 72)
     found = predicted_masks(model, pixels, settings)
     with torch.no_grad():
-        keys = model(pixels).tokens
+        keys = model.tokens(pixels)
     for own, photo, key in zip(found, pixels, keys, strict=True):
         tokens = F.normalize(key - key.mean(0), dim=1)
         geometry = query_geometry(own.logits, tokens, GRID, photo, SegmentScore(settings.masks.score))

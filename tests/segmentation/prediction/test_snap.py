@@ -110,9 +110,9 @@ def test_what_a_model_finds_is_snapped() -> None:
     snapped = tiny_settings("masks.snap=0.5", "masks.snap_overlap=null")
     model, pixels = UniversalModel(plain).eval(), torch.rand(2, 3, 48, 72)
     with torch.no_grad():
-        pooled = group_tokens(model(pixels).tokens, [(6, 9)] * len(model(pixels).tokens), snapped.masks)
+        pooled = group_tokens(model.tokens(pixels), [(6, 9)] * len(model.tokens(pixels)), snapped.masks)
     before, after = predicted_masks(model, pixels, plain), predicted_masks(model, pixels, snapped)
-    for raw, own, photo, keys in zip(before, after, pooled, model(pixels).tokens.detach(), strict=True):
+    for raw, own, photo, keys in zip(before, after, pooled, model.tokens(pixels).detach(), strict=True):
         labels = photo.candidates["instance"].labels[snap_level(snapped.masks)]
         shares = F.adaptive_avg_pool2d(raw.logits.sigmoid()[None], (6, 9))[0]
         tokens = F.normalize(keys - keys.mean(0), dim=1)
@@ -130,7 +130,7 @@ def test_what_a_model_finds_becomes_segments() -> None:
     )
     model, pixels = UniversalModel(without).eval(), torch.rand(2, 3, 48, 72)
     with torch.no_grad():
-        keys = model(pixels).tokens
+        keys = model.tokens(pixels)
     before, after = predicted_masks(model, pixels, without), predicted_masks(model, pixels, with_them)
     for raw, own, photo, of_photo in zip(
         before, after, group_tokens(keys, [(6, 9)] * len(keys), without.masks), keys, strict=True
