@@ -1,6 +1,7 @@
 """Photos with ground truth, and their keys at every size, of every block, as they are asked for."""
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -111,7 +112,10 @@ class Photos:
 
 
 def scores_of(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> InstanceScores:
-    """Returns COCO's class-agnostic scores of the masks of each photo, with AR at 300 as well."""
+    """Returns COCO's class-agnostic scores of the masks of each photo, with AR at 300 as well.
+
+    The ground truth of other photos is left out, so that some of a folder's photos are scored as they are among all.
+    """
     images = [
         {"id": place, "file_name": name, "width": array.shape[1], "height": array.shape[0]}
         for place, (name, array) in enumerate(zip(photos.names, photos.arrays, strict=True), start=1)
@@ -119,11 +123,20 @@ def scores_of(annotations: list[list[dict[str, Any]]], photos: Photos, ground_tr
     flat = [{**each, "image_id": place} for place, own in enumerate(annotations, start=1) for each in own]
     numbered = [{**each, "id": number} for number, each in enumerate(flat, start=1)]
     return evaluate_instances(
-        ground_truth,
+        truth_of(photos.names, ground_truth),
         {"images": images, "annotations": numbered},
         class_agnostic=True,
         max_dets=(300,),
     )
+
+
+def truth_of(names: Sequence[str], ground_truth: Path) -> dict[str, Any]:
+    """Reads the part of a COCO file that is about photos of these names."""
+    whole = json.loads(ground_truth.read_bytes())
+    images = [image for image in whole["images"] if image["file_name"] in set(names)]
+    ids = {image["id"] for image in images}
+    annotations = [each for each in whole["annotations"] if each["image_id"] in ids]
+    return {**whole, "images": images, "annotations": annotations}
 
 
 def scored(annotations: list[list[dict[str, Any]]], photos: Photos, ground_truth: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from benchmarks.ablation_training import Variant, trained_row
 from benchmarks.ablations import ablations, coloured
 from benchmarks.mask_methods import FIVE, METHODS, oap
 from benchmarks.mask_treatments import TREATMENTS
+from benchmarks.photo_keys import truth_of
 from benchmarks.pseudo_masks import pseudo_masks
 from benchmarks.run import Run
 from benchmarks.scaling import images_per_second, scaling
@@ -154,3 +155,11 @@ def test_token_sets_are_what_they_say(shared: Path) -> None:
         torch.testing.assert_close(turned, ways["key-1"](photo))
     assert ways["colours"](photo).shape == (6, 3)
     torch.testing.assert_close(ways["colours"](photo)[4], photo[:, 14:, 14:28].mean((1, 2)))
+
+
+def test_some_photos_are_scored_against_their_own_truth(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": f"{number}.jpg"} for number in (4, 5, 6)]
+    objects = [{"id": number, "image_id": image} for number, image in enumerate((4, 5, 5, 6))]
+    (tmp_path / "truth.json").write_text(json.dumps({"images": images, "annotations": objects, "categories": []}))
+    found = truth_of(["5.jpg", "7.jpg"], tmp_path / "truth.json")
+    assert found == {"images": images[1:2], "annotations": objects[1:3], "categories": []}
