@@ -28,6 +28,20 @@ class Record:
         self.rows.append(row)
         click.echo("  ".join([_text(value) for value in row.values() if value is not None][:6]), err=True)
 
+    def take_earlier(self) -> None:
+        """Keeps the rows that an earlier run left in the file of ``--json``, if there is one.
+
+        Raises:
+            ValueError: the file is of another benchmark.
+        """
+        file = self.run.json_file
+        if file is None or not file.exists():
+            return
+        earlier = json.loads(file.read_text())
+        if earlier["benchmark"] != self.benchmark:
+            raise ValueError(f"'{file.name}' must be of {self.benchmark}, got {earlier['benchmark']}")
+        self.rows = earlier["rows"]
+
     def write_json(self) -> None:
         """Writes everything to the file of ``--json``, if it was given."""
         if self.run.json_file is None:

@@ -97,6 +97,18 @@ OVERFIT = Table(
     ],
 )
 
+TEACHING = Table(
+    lambda row: True,
+    [
+        Column("training", text("variant")),
+        Column("seed", text("seed")),
+        Column("step", lambda row: f"{row['step']:,} of {row['steps']:,}"),
+        Column("masks", text("masks")),
+        *(Column(key, number(key)) for key in ("AP", "AP50", "AR100", "mIoU", "PQ")),
+        Column("IoU with what is taught", number("overlap")),
+    ],
+)
+
 TOKEN_SETS = Table(
     lambda row: True,
     [
@@ -172,6 +184,7 @@ TABLES: dict[str, Sequence[Table | Pivot]] = {
     "evaluation_cost": EVALUATION_COST,
     "overfit": [OVERFIT],
     "pseudo_mask_quality": [QUALITY],
+    "teaching": [TEACHING],
     "token_sets": [TOKEN_SETS],
     "train_cost": [TRAIN_COST],
     **PEER_TABLES,

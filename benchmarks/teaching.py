@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from benchmarks.photo_keys import chosen
-from benchmarks.record import Record, print_table
+from benchmarks.record import Record, Row, print_table
 from benchmarks.run import Run, benchmark_options
 from benchmarks.teaching_variants import VARIANTS, Variant
 from segmentation.config import load_training
@@ -93,21 +93,34 @@ def train(variant: Variant, seed: int, steps: int, at: Sequence[int], run: Run, 
     training.train()
 
 
+def _training_of(row: Row) -> tuple[str, int, int]:
+    return row["variant"], row["seed"], row["steps"]
+
+
 @click.command()
 @click.option("--only", multiple=True, help="Trainings whose name has this in it.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds, with commas between them.")
 @click.option("--steps", default=850, show_default=True, type=click.IntRange(1), help="Steps of each training.")
 @click.option("--at", help="Steps after which masks are scored, with commas.  [default: the last]")
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="Folder of the trained models.")
+@click.option("--resume", is_flag=True, help="Keep the rows of the file, and leave out the trainings that it has.")
 @benchmark_options
-def teaching(run: Run, only: tuple[str, ...], seeds: str, steps: int, at: str | None, folder: Path) -> None:
+def teaching(
+    run: Run, only: tuple[str, ...], seeds: str, steps: int, at: str | None, folder: Path, resume: bool
+) -> None:
     """The student's own masks against those that teach it, on 96 scenes that nothing was trained on."""
     run.begin()
     steps = 2 if run.quick else steps
     when = sorted({*map(int, at.split(",")), steps}) if at and not run.quick else [steps]
-    record = Record("teaching", run, {"steps": steps})
+    record = Record("teaching", run)
+    if resume:
+        record.take_earlier()
+    done = {_training_of(row) for row in record.rows if row["step"] == row["steps"]}
+    record.rows = [row for row in record.rows if _training_of(row) in done]
     for variant in chosen(VARIANTS, only):
         for seed in map(int, seeds.split(",")):
+            if (variant.name, seed, steps) in done:
+                continue
             name = "".join(letter if letter.isalnum() else "-" for letter in variant.name)
             train(variant, seed, steps, when, run, folder / f"{name}-{steps}-{seed}", record)
     print_table("Scenes that nothing was trained on, in percent", record.rows, _COLUMNS)

@@ -78,6 +78,11 @@ SETS = (
 )
 
 
+def centred(tokens: TokenSet) -> str:
+    """Says whether tokens are centred."""
+    return "yes" if tokens.center == "graph" else "no"
+
+
 def encoders(name: str, weights: Path | None) -> dict[str, Encode]:
     """Makes the encoder of each kind of tokens."""
     vit, random = ViT(name, weights), TokenEncoder(name, init="random")
@@ -159,7 +164,7 @@ def row_of(tokens: TokenSet, encode: Encode, photos: Photos, truth: Path, tuning
     return {
         "tokens": tokens.name,
         "size": tokens.size,
-        "center": "yes" if tokens.center == "graph" else "no",
+        "center": centred(tokens),
         "factor": factor,
         **numbers,
     }
@@ -175,6 +180,7 @@ def row_of(tokens: TokenSet, encode: Encode, photos: Photos, truth: Path, tuning
 )
 @click.option("--tune-limit", default=20, show_default=True, type=click.IntRange(1), help="Only the first of these.")
 @click.option("--only", multiple=True, help="Token sets whose name has this in it.")
+@click.option("--resume", is_flag=True, help="Keep the rows of the file, and leave out the tokens that it has.")
 @benchmark_options
 def token_sets(
     run: Run,
@@ -187,6 +193,7 @@ def token_sets(
     tune_ground_truth: Path,
     tune_limit: int,
     only: tuple[str, ...],
+    resume: bool,
 ) -> None:
     """One setting for all tokens against thresholds tuned for each, class-agnostic masks."""
     run.begin()
@@ -195,7 +202,12 @@ def token_sets(
     settings = {"photos": len(photos.names), "tuned_on": len(tuning.names), "data": folder.name, "encoder": encoder}
     record = Record("token_sets", run, settings)
     ways = encoders(encoder, weights)
+    if resume:
+        record.take_earlier()
+    done = {(row["tokens"], row["size"], row["center"]) for row in record.rows}
     for tokens in chosen(SETS, only):
+        if (tokens.name, tokens.size, centred(tokens)) in done:
+            continue
         tokens = replace(tokens, size=224) if run.quick else tokens
         record.add(row_of(tokens, ways[tokens.kind], photos, ground_truth, tuning, tune_ground_truth))
         record.write_json()  # a long run leaves what it has
