@@ -1,10 +1,11 @@
 """Trains on generated scenes, one thing changed at a time; scores the student's own masks and those that teach it."""
 
-import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from segmentation.models.files import save_model
 from segmentation.models.universal_model import UniversalModel
 from segmentation.prediction.queries import QueryMasks, predicted_masks
 from segmentation.teaching.teacher import Teacher
+from segmentation.training.checkpoint import CHECKPOINT
 from segmentation.training.distributed import Processes
 from segmentation.training.run import TrainRun
 
@@ -62,39 +64,34 @@ def finders(teacher: Teacher, settings: TrainSettings) -> dict[str, Any]:
 
 
 def train(variant: Variant, seed: int, steps: int, at: Sequence[int], run: Run, folder: Path, record: Record) -> None:
-    """Trains a variant, and adds the scores at the given steps to the record."""
-    asked = [f"optimizer.steps={steps}", f"run.seed={seed}", f"run.panels_every={steps}", f"run.save_every={steps}"]
+    """Trains a variant, or goes on with its training, and adds the scores at the given steps to the record."""
+    asked = [f"optimizer.steps={steps}", f"run.seed={seed}", f"run.panels_every={steps}"]
     asked.append(f"optimizer.accumulate={min(run.threads, 2)}")  # parts of a batch pay where threads share them
     settings = load_training("scenes", [*asked, *variant.changes])
-    training = TrainRun(settings, folder, Processes(run.device), Console(quiet=True))
+    resume = (folder / CHECKPOINT).exists()
+    training = TrainRun(settings, folder, Processes(run.device), Console(quiet=True), resume=resume)
     if variant.change is not None:
         variant.change(training.train_step)
     exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, run.device)
-    learn, began = training.train_step.learn, time.monotonic()
-    paused = 0.0
+    learn = training.train_step.learn
+    overlaps: deque[float] = deque(maxlen=50)
 
     def learn_and_score(samples: Sequence[Sample], step: int) -> Any:
-        nonlocal paused
         report = learn(samples, step)
+        overlaps.append(report.figures["overlap"])
         if step + 1 in at:
-            start = time.monotonic()
-            minutes = (start - began - paused) / 60
             for masks, find in finders(training.train_step.teacher, settings).items():
                 scores = asdict(exam.scores(find))
-                about = {"variant": variant.name, "seed": seed, "steps": steps, "step": step + 1, "masks": masks}
-                figures = {"overlap": report.figures["overlap"], "minutes": minutes}
-                record.add({**about, **scores, **figures})
+                about: Row = {"variant": variant.name, "seed": seed, "steps": steps, "step": step + 1, "masks": masks}
+                record.rows = [row for row in record.rows if about != {name: row[name] for name in about}]
+                record.add({**about, **scores, "overlap": fmean(overlaps)})
             record.write_json()
             save_model(folder / f"step-{step + 1}", training.train_step.teacher.model.state_dict(), settings)
-            paused += time.monotonic() - start
         return report
 
     training.train_step.learn = learn_and_score  # type: ignore[method-assign]
-    training.train()
-
-
-def _training_of(row: Row) -> tuple[str, int, int]:
-    return row["variant"], row["seed"], row["steps"]
+    if not training.train():
+        raise click.ClickException(f"stopped after step {training.step} of {variant.name}; go on with --resume")
 
 
 @click.command()
@@ -103,7 +100,7 @@ def _training_of(row: Row) -> tuple[str, int, int]:
 @click.option("--steps", default=850, show_default=True, type=click.IntRange(1), help="Steps of each training.")
 @click.option("--at", help="Steps after which masks are scored, with commas.  [default: the last]")
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="Folder of the trained models.")
-@click.option("--resume", is_flag=True, help="Keep the rows of the file, and leave out the trainings that it has.")
+@click.option("--resume", is_flag=True, help="Go on with trainings that stopped, leave out those that ended.")
 @benchmark_options
 def teaching(
     run: Run, only: tuple[str, ...], seeds: str, steps: int, at: str | None, folder: Path, resume: bool
@@ -115,14 +112,16 @@ def teaching(
     record = Record("teaching", run)
     if resume:
         record.take_earlier()
-    done = {_training_of(row) for row in record.rows if row["step"] == row["steps"]}
-    record.rows = [row for row in record.rows if _training_of(row) in done]
+    done = {(row["variant"], row["seed"], row["steps"]) for row in record.rows if row["step"] == row["steps"]}
     for variant in chosen(VARIANTS, only):
         for seed in map(int, seeds.split(",")):
             if (variant.name, seed, steps) in done:
                 continue
             name = "".join(letter if letter.isalnum() else "-" for letter in variant.name)
-            train(variant, seed, steps, when, run, folder / f"{name}-{steps}-{seed}", record)
+            own = folder / f"{name}-{steps}-{seed}"
+            if not resume:
+                (own / CHECKPOINT).unlink(missing_ok=True)
+            train(variant, seed, steps, when, run, own, record)
     print_table("Scenes that nothing was trained on, in percent", record.rows, _COLUMNS)
     record.write_json()
 

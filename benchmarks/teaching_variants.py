@@ -1,6 +1,5 @@
 """Defines what a training on scenes can do otherwise, one thing at a time."""
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from segmentation.teaching.loss import Criterion
 from segmentation.teaching.matching import sample_points
 from segmentation.teaching.targets import Crop, PhotoTargets, ViewTargets
 from segmentation.teaching.teacher import TeacherSegments
+from segmentation.training.run import first_student
 from segmentation.training.step import StudentViews, TrainStep
 
 PhotosTargets = Sequence[Mapping[str, PhotoTargets]]
@@ -41,9 +41,9 @@ class Variant(NamedTuple):
 
 
 def by_first_encoder(step: TrainStep) -> None:
-    """Lets segments and the input of the head come from the encoder as it is now, as if made before the training."""
-    encoder = step.teacher.model.encoder
-    encoder.keys = copy.deepcopy(encoder).keys  # type: ignore[method-assign]
+    """Lets segments and the input of the head come from the encoder as it was at the start, as if made before."""
+    first = first_student(step.settings).to(step.processes.device).requires_grad_(False).eval()
+    step.teacher.model.encoder.keys = first.encoder.keys  # type: ignore[method-assign]
 
 
 def by_truth(step: TrainStep) -> None:

@@ -1,14 +1,20 @@
 """What a training on scenes can do otherwise, and the command that compares it."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
+import click
 import pytest
 import torch
 import torch.nn.functional as F
 from click.testing import CliRunner
 
-from benchmarks.teaching import teaching
+from benchmarks import teaching as teaching_module
+from benchmarks.record import Record
+from benchmarks.run import Run
+from benchmarks.teaching import teaching, train
 from benchmarks.teaching_variants import VARIANTS, DropCriterion, by_truth, pasted
 from segmentation.evaluation import scene_exam
 from segmentation.scene_generator.scene import make_scene
@@ -138,3 +144,25 @@ def test_the_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (tmp_path / "models" / "preset-scenes-2-0" / "step-2" / "model.safetensors").exists()
     assert CliRunner().invoke(teaching, [*options, "--resume"], catch_exceptions=False).exit_code == 0
     assert json.loads(file.read_text())["rows"] == rows
+
+
+def test_a_stopped_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene_exam, "_FITTED", 1)
+    monkeypatch.setattr(scene_exam, "_SCORED", 1)
+    monkeypatch.setattr(teaching_module, "load_training", lambda _, changes: tiny(*changes[:3], "views.size=128"))
+    variant, record = VARIANTS[0], Record("teaching", Run("", 1, 1, 0, torch.device("cpu"), True, None, None))
+    learn, seen = TrainStep.learn, []
+
+    def stopping(self, samples, step):
+        seen.append(step)
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return learn(self, samples, step)
+
+    monkeypatch.setattr(TrainStep, "learn", stopping)
+    with pytest.raises(click.ClickException, match="stopped after step 2 of preset scenes; go on with --resume"):
+        train(variant, 0, 3, [1, 3], record.run, tmp_path, record)
+    train(variant, 0, 3, [1, 3], record.run, tmp_path, record)
+    assert seen == [0, 1, 2]
+    assert [(row["step"], row["masks"]) for row in record.rows[::4]] == [(1, "taught"), (3, "taught")]
+    assert len(record.rows) == 8
