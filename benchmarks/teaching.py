@@ -97,7 +97,7 @@ def train(variant: Variant, seed: int, steps: int, at: Sequence[int], run: Run, 
 @click.command()
 @click.option("--only", multiple=True, help="Trainings whose name has this in it.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds, with commas between them.")
-@click.option("--steps", default=500, show_default=True, type=click.IntRange(1), help="Steps of each training.")
+@click.option("--steps", default=850, show_default=True, type=click.IntRange(1), help="Steps of each training.")
 @click.option("--at", help="Steps after which masks are scored, with commas.  [default: the last]")
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="Folder of the trained models.")
 @click.option("--resume", is_flag=True, help="Go on with trainings that stopped, leave out those that ended.")

@@ -184,15 +184,16 @@ def at_two_scales(step: TrainStep) -> None:
     model.tokens = mean_tokens  # type: ignore[method-assign]
 
 
+TWICE = ("teacher.scale=2", "masks.min_area=12")
 VARIANTS = (
     Variant("preset scenes"),
     Variant("segments made before the training", change=by_first_encoder),
     Variant("the true segments", change=by_truth),
     Variant("DropLoss", change=with_drop_loss),
     Variant("copy-paste", change=with_paste),
-    Variant("teacher at two scales", change=at_two_scales),
-    Variant("teacher at the photo's size", ["teacher.scale=1", "masks.min_area=3"]),
+    Variant("teacher at two scales", TWICE, at_two_scales),
+    Variant("teacher at twice the size", TWICE),
     Variant("objectness towards 1", ["losses.objectness_target=one"]),
-    Variant("tokens of stride 4", ["teacher={tokens: map, scale: 1}", "adapter.zero_init=true"]),
+    Variant("tokens of stride 4", ["teacher.tokens=map", "adapter.zero_init=true", "masks.min_area=12"]),
     Variant("finer masks: 1,024 points", ["losses.points=1024"]),
 )
