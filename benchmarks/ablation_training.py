@@ -1,40 +1,21 @@
 """Runs short trainings on generated scenes with one thing changed at a time."""
 
-import copy
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
-from unittest.mock import patch
 
 from rich.console import Console
 
 from benchmarks.record import Row
 from benchmarks.run import Run
+from benchmarks.teaching_variants import Variant, by_first_encoder
 from segmentation.config import load_training
 from segmentation.evaluation.scene_exam import SceneExam
 from segmentation.prediction.queries import predicted_masks
 from segmentation.training.distributed import Processes
 from segmentation.training.run import TrainRun
-
-
-class Variant(NamedTuple):
-    """A training with changed settings.
-
-    Attributes:
-        name: name of the variant.
-        changes: changes to preset ``scenes``.
-        offline: whether segments, and the targets of the head, come from the encoder as it was at the start, as if they
-            had been made before the training.
-    """
-
-    name: str
-    changes: Sequence[str] = ()
-    offline: bool = False
-
 
 VARIANTS = (
     Variant("preset scenes: one local and one global view, online masks, K = 64"),
@@ -42,7 +23,7 @@ VARIANTS = (
     Variant("K = 512", ["head.clusters=512"]),
     Variant("K = 1024", ["head.clusters=1024"]),
     Variant("two local views, no global one", ["views.local_views=2", "views.global_views=0"]),
-    Variant("offline masks", offline=True),
+    Variant("offline masks", change=by_first_encoder),
 )
 
 
@@ -53,13 +34,10 @@ def trained_row(variant: Variant, steps: int, run: Run) -> Row:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         training = TrainRun(settings, Path(folder) / "run", Processes(run.device), Console(quiet=True))
-        teacher = training.train_step.teacher
-        encoder = teacher.model.encoder
-        # nothing else reads the teacher's keys
-        keys = copy.deepcopy(encoder).keys if variant.offline else encoder.keys
-        with patch.object(encoder, "keys", keys):
-            training.train()
+        if variant.change is not None:
+            variant.change(training.train_step)
+        training.train()
     minutes = (time.monotonic() - began) / 60
     exam = SceneExam(settings.masks, settings.views.size, settings.head.clusters, run.device)
-    scores = exam.scores(partial(predicted_masks, teacher.model, settings=settings))
+    scores = exam.scores(partial(predicted_masks, training.train_step.teacher.model, settings=settings))
     return {"table": "training", "choice": variant.name, **asdict(scores), "steps": steps, "minutes": minutes}

@@ -29,8 +29,6 @@ FOUR_SCENES = (
     "views.jitter=0",
     "views.grey=0",
     "views.blur=0",
-    "teacher.scale=1",  # a frozen encoder keeps its keys
-    "masks.min_area=3",
     "losses.points=1024",  # fewer tell little about the overlap of segments of a few tokens
 )
 QUICK = ("optimizer.steps=3", "decoder.layers=1")

@@ -132,8 +132,8 @@ def scores_of(annotations: list[list[dict[str, Any]]], photos: Photos, ground_tr
 
 def truth_of(names: Sequence[str], ground_truth: Path) -> dict[str, Any]:
     """Reads the part of a COCO file that is about photos of these names."""
-    whole = json.loads(ground_truth.read_bytes())
-    images = [image for image in whole["images"] if image["file_name"] in set(names)]
+    whole, wanted = json.loads(ground_truth.read_bytes()), set(names)
+    images = [image for image in whole["images"] if image["file_name"] in wanted]
     ids = {image["id"] for image in images}
     annotations = [each for each in whole["annotations"] if each["image_id"] in ids]
     return {**whole, "images": images, "annotations": annotations}

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from torch import Tensor
 
 from benchmarks.photo_keys import chosen
 from benchmarks.record import Record, Row, print_table
@@ -41,13 +42,13 @@ _COLUMNS = {
 }
 
 
-def own_masks(model: UniversalModel, pixels: Any, settings: TrainSettings) -> list[QueryMasks]:
+def own_masks(model: UniversalModel, pixels: Tensor, settings: TrainSettings) -> list[QueryMasks]:
     """Returns the decoder's masks as they are, ranked as the product ranks snapped ones."""
     unsnapped = replace(settings, masks=replace(settings.masks, snap=None, snap_overlap=None))
     return predicted_masks(model, pixels, unsnapped)
 
 
-def bare_masks(model: UniversalModel, pixels: Any, settings: TrainSettings) -> list[QueryMasks]:
+def bare_masks(model: UniversalModel, pixels: Tensor, settings: TrainSettings) -> list[QueryMasks]:
     """Returns the decoder's masks as they are, ranked by objectness and confidence alone."""
     return [replace(found, geometry=None, thingness=None) for found in own_masks(model, pixels, settings)]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segmentation.config.masks import KINDS
 from segmentation.data.views import Sample, ViewGroup
+from segmentation.models.deformable_attention import reference_points
 from segmentation.models.mask_decoder import DecoderOutput
 from segmentation.scene_generator.scene import Scene, make_scene
 from segmentation.teaching.loss import Criterion
@@ -136,24 +137,22 @@ def pasted(
 
 
 def _rows(own: PhotoTargets, rows: Tensor) -> PhotoTargets:
-    segments = own.segments
-    columns = (segments.masks, segments.scores, segments.means, segments.levels)
-    return PhotoTargets(TeacherSegments(*(column[rows] for column in columns)), own.clusters[rows])
+    segments = TeacherSegments(**{name: column[rows] for name, column in vars(own.segments).items()})
+    return PhotoTargets(segments, own.clusters[rows])
 
 
 def _hide(own: PhotoTargets, hidden: Tensor) -> PhotoTargets:
     """Takes what is hidden out of the masks, and leaves out segments of which less than half is left."""
     masks = own.segments.masks * (1 - hidden)
     left, whole = ((each > 0.5).flatten(1).sum(1) for each in (masks, own.segments.masks))
-    return _rows(
-        PhotoTargets(replace(own.segments, masks=masks), own.clusters), (left > 0.5 * whole).nonzero().view(-1)
-    )
+    segments = replace(own.segments, masks=masks)
+    return _rows(PhotoTargets(segments, own.clusters), (left > 0.5 * whole).nonzero().view(-1))
 
 
 def _joined(one: PhotoTargets, other: PhotoTargets) -> PhotoTargets:
-    names = ("masks", "scores", "means", "levels")
-    columns = [torch.cat([getattr(own.segments, name) for own in (one, other)]) for name in names]
-    return PhotoTargets(TeacherSegments(*columns), torch.cat([one.clusters, other.clusters]))
+    pairs = zip(vars(one.segments).items(), vars(other.segments).values(), strict=True)
+    segments = TeacherSegments(**{name: torch.cat([column, added]) for (name, column), added in pairs})
+    return PhotoTargets(segments, torch.cat([one.clusters, other.clusters]))
 
 
 def _paste(source: Tensor, group: ViewGroup, side: int) -> ViewGroup:
@@ -161,9 +160,8 @@ def _paste(source: Tensor, group: ViewGroup, side: int) -> ViewGroup:
     views = []
     for view, box, flip in zip(group.pixels, group.boxes / side, group.flips, strict=True):
         pixels = view.size(-1)
-        centre = (torch.arange(pixels) + 0.5) / pixels
-        points = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), -1).view(-1, 2)
-        grid = 2 * Crop(box, bool(flip), pixels).to_global(points)[None, None] - 1
+        points = Crop(box, bool(flip), pixels).to_global(reference_points([(pixels, pixels)]))
+        grid = 2 * points[None, None] - 1
         read = F.grid_sample(source[None], grid, padding_mode="border", align_corners=False).view(4, pixels, pixels)
         mixed = read[3] * read[:3] + (1 - read[3]) * view.float() / 255
         views.append((mixed * 255).round().to(torch.uint8))

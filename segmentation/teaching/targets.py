@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from segmentation.config.training import TrainSettings
 from segmentation.data.views import Sample
 from segmentation.data.windows import Window, random_windows
+from segmentation.models.deformable_attention import reference_points
 from segmentation.teaching.matching import random_points
 from segmentation.teaching.teacher import TeacherSegments
 
@@ -176,9 +177,7 @@ def labels_at(
 def crop_masks(masks: Float[Tensor, "segments height width"], crop: Crop) -> Float[Tensor, "segments side side"]:
     """Crops masks to a view at a quarter of its size: 0 or 1, read at the centres of the cells (:func:`labels_at`)."""
     side = -(-crop.side // 4)
-    centre = (torch.arange(side, device=masks.device) + 0.5) / side
-    points = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), -1).view(-1, 2)
-    return labels_at(masks, crop, points).view(-1, side, side)
+    return labels_at(masks, crop, reference_points([(side, side)], masks.device)).view(-1, side, side)
 
 
 def visible_segments(segments: TeacherSegments, crop: Crop, min_share: float) -> Int[Tensor, " visible"]:

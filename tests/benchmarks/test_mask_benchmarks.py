@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks.ablation_training import Variant, trained_row
+from benchmarks.ablation_training import trained_row
 from benchmarks.ablations import ablations, coloured
 from benchmarks.mask_methods import FIVE, METHODS, oap
 from benchmarks.mask_treatments import TREATMENTS
@@ -16,6 +16,7 @@ from benchmarks.photo_keys import truth_of
 from benchmarks.pseudo_masks import pseudo_masks
 from benchmarks.run import Run
 from benchmarks.scaling import images_per_second, scaling
+from benchmarks.teaching_variants import Variant, by_first_encoder
 from benchmarks.token_sets import FACTORS, SETS, encoders, token_sets
 from segmentation import TokenEncoder
 from segmentation.evaluation import scene_exam
@@ -93,7 +94,11 @@ def test_small_supernodes_have_no_colour() -> None:
 def test_short_trainings_are_scored(offline: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene_exam, "_FITTED", 2)
     monkeypatch.setattr(scene_exam, "_SCORED", 2)
-    variant = Variant("small", ["optimizer.batch_size=2", "decoder.layers=1", "head.clusters=8"], offline)
+    variant = Variant(
+        "small",
+        ["optimizer.batch_size=2", "decoder.layers=1", "head.clusters=8"],
+        by_first_encoder if offline else None,
+    )
     row = trained_row(variant, 1, Run("", 1, 1, 0, torch.device("cpu"), True, None, None))
     assert row["choice"] == "small"
     assert all(0 <= row[key] <= 100 for key in ("AP", "AR100", "mIoU", "PQ"))

@@ -25,12 +25,13 @@ from segmentation.training.run import first_student
 from segmentation.training.step import TrainStep
 from tests.segmentation.training.tiny import ALONE, tiny
 
-ALIKE = ("preset scenes", "segments made before the training", "DropLoss", "copy-paste", "teacher at twice the size")
-BOTH_VIEWS = ("views={global_views: 1, local_views: 1, flip: 0.5}", "teacher.scale=2", "masks.min_area=4")
+ALIKE = ("preset scenes", "segments made before the training", "DropLoss", "copy-paste")
+BOTH_VIEWS = "views={global_views: 1, local_views: 1, flip: 0.5}"
+FINE = ("teacher.scale=2", "masks.min_area=4")
 
 
 def prepared(*changes: str):
-    settings = tiny(*BOTH_VIEWS, *changes)
+    settings = tiny(BOTH_VIEWS, *changes)
     return TrainStep(first_student(settings), settings, ALONE), next(TrainBatches(settings).starting_at(0))
 
 
@@ -59,7 +60,7 @@ def test_a_teacher_made_before_does_not_follow() -> None:
 
 
 def test_the_truth_is_that_of_the_scenes() -> None:
-    step, samples = prepared()
+    step, samples = prepared(*FINE)
     by_truth(step)
     pixels = torch.stack([sample.global_view for sample in samples]).float() / 255
     keys = step._keys(samples, pixels)
@@ -76,7 +77,7 @@ def test_the_truth_is_that_of_the_scenes() -> None:
 
 
 def test_what_is_pasted_is_seen_and_taught() -> None:
-    step, samples = prepared()
+    step, samples = prepared(*FINE)
     pixels = torch.stack([sample.global_view for sample in samples]).float() / 255
     found = step._segments(samples, pixels, step._keys(samples, pixels))
     photos = [

@@ -146,7 +146,7 @@ def test_settings_come_back_from_their_file(preset: str, tmp_path: Path) -> None
         ("optimizer.lr=1", "optimizer", "lr", 1.0),
         ("optimizer.steps = 7", "optimizer", "steps", 7),
         ("optimizer={steps: 7}", "optimizer", "steps", 7),
-        ("adapter.zero_init=true", "adapter", "zero_init", True),
+        ("encoder.freeze=true", "encoder", "freeze", True),
         ("encoder.weights=a=b.pth", "encoder", "weights", "a=b.pth"),
         ("encoder.weights=null", "encoder", "weights", None),
         ("adapter.map_channels=64", "adapter", "map_channels", 64),

@@ -15,7 +15,7 @@ from segmentation.prediction.queries import QueryMasks
 
 NUM_CLUSTERS = 9
 _TINY = (
-    "masks={size: 64, min_area: 3}",
+    "masks.size=64",
     "masks.max_overlap=0.9",
     "masks.max_share=1",
     "encoder.options={img_size: 64, patch_size: 8, embed_dim: 32, depth: 2, num_heads: 2}",
@@ -25,7 +25,8 @@ _TINY = (
     "decoder.pixel_layers=1",
     "decoder.instance_queries=12",
     "decoder.semantic_queries=6",
-    "teacher={instance_segments: 12, semantic_segments: 6, scale: 1}",
+    "teacher.instance_segments=12",
+    "teacher.semantic_segments=6",
     f"head.clusters={NUM_CLUSTERS}",
 )
 

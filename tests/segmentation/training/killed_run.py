@@ -22,8 +22,8 @@ from segmentation.models.universal_model import UniversalModel
 from segmentation.training.checkpoint import CHECKPOINT, load_checkpoint
 from tests.segmentation.training.tiny import start, tiny
 
-SETTINGS_OF_BOTH = tiny("optimizer.steps=8", "run={save_every: 1, panels_every: 1000}")
-EVENTS = range(1, 12)  # the first step and each event of its save, and the second step
+SETTINGS_OF_BOTH = tiny("optimizer.steps=12", "run={save_every: 1, panels_every: 1000}")
+EVENTS = range(1, 20)  # the first step and the second: each event of a save, and more
 
 
 class Events:

@@ -24,9 +24,9 @@ NETWORK = (
     "head={clusters: 16, hidden: 32, bottleneck: 16}",
 )
 TEACHING = (
-    "masks={size: 64, min_area: 3}",
+    "masks.size=64",
     "views={size: 64, local_size: 32, local_views: 1, global_views: 0}",
-    "teacher={instance_segments: 6, semantic_segments: 3, scale: 1}",
+    "teacher={instance_segments: 6, semantic_segments: 3}",
     "losses.points=64",
     "optimizer={steps: 6, batch_size: 2, accumulate: 1, warmup: 2, head_frozen: 2}",
     "run={scenes: 16, save_every: 2, log_every: 1}",
